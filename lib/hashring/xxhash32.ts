@@ -1,0 +1,113 @@
+/**
+ * XXH32 after its public specification, for strings (of their UTF-8 form) and for bytes. Written out here
+ * because a lookup hashes one short ASCII string: reading its characters directly costs less than copying
+ * them into a WebAssembly memory, and needs no asynchronous start. The tests compare it with xxhash-wasm.
+ */
+const PRIME_1 = 0x9e3779b1 | 0;
+const PRIME_2 = 0x85ebca77 | 0;
+const PRIME_3 = 0xc2b2ae3d | 0;
+const PRIME_4 = 0x27d4eb2f;
+const PRIME_5 = 0x165667b1;
+const NON_ASCII_BITS = 0xff80;
+
+const encoder = new TextEncoder();
+
+function round(lane: number, word: number): number {
+  const mixed = (lane + Math.imul(word, PRIME_2)) | 0;
+  return Math.imul((mixed << 13) | (mixed >>> 19), PRIME_1);
+}
+
+function absorbWord(hash: number, word: number): number {
+  const mixed = (hash + Math.imul(word, PRIME_3)) | 0;
+  return Math.imul((mixed << 17) | (mixed >>> 15), PRIME_4);
+}
+
+function absorbByte(hash: number, byte: number): number {
+  const mixed = (hash + Math.imul(byte, PRIME_5)) | 0;
+  return Math.imul((mixed << 11) | (mixed >>> 21), PRIME_1);
+}
+
+function converge(a: number, b: number, c: number, d: number): number {
+  return (
+    (((a << 1) | (a >>> 31)) +
+      ((b << 7) | (b >>> 25)) +
+      ((c << 12) | (c >>> 20)) +
+      ((d << 18) | (d >>> 14))) |
+    0
+  );
+}
+
+function avalanche(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 15), PRIME_2);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), PRIME_3);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+/** XXH32 of a string's UTF-8 bytes, as an unsigned 32-bit number. */
+export function hashString(text: string, seed: number): number {
+  const length = text.length;
+  let seen = 0;
+  let index = 0;
+  const next = (): number => {
+    const one = text.charCodeAt(index);
+    const two = text.charCodeAt(index + 1);
+    const three = text.charCodeAt(index + 2);
+    const four = text.charCodeAt(index + 3);
+    index += 4;
+    seen |= one | two | three | four;
+    return one | (two << 8) | (three << 16) | (four << 24);
+  };
+  let hash = (seed + PRIME_5) | 0;
+  if (length >= 16) {
+    let a = (seed + PRIME_1 + PRIME_2) | 0;
+    let b = (seed + PRIME_2) | 0;
+    let c = seed | 0;
+    let d = (seed - PRIME_1) | 0;
+    for (const stop = length - 16; index <= stop; ) {
+      a = round(a, next());
+      b = round(b, next());
+      c = round(c, next());
+      d = round(d, next());
+    }
+    hash = converge(a, b, c, d);
+  }
+  hash = (hash + length) | 0;
+  while (index + 4 <= length) hash = absorbWord(hash, next());
+  for (; index < length; index++) {
+    const byte = text.charCodeAt(index);
+    seen |= byte;
+    hash = absorbByte(hash, byte);
+  }
+  if ((seen & NON_ASCII_BITS) !== 0) return hashBytes(encoder.encode(text), seed);
+  return avalanche(hash);
+}
+
+/** XXH32 of bytes, as an unsigned 32-bit number. */
+export function hashBytes(bytes: Uint8Array, seed: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = bytes.length;
+  let index = 0;
+  let hash = (seed + PRIME_5) | 0;
+  if (length >= 16) {
+    let a = (seed + PRIME_1 + PRIME_2) | 0;
+    let b = (seed + PRIME_2) | 0;
+    let c = seed | 0;
+    let d = (seed - PRIME_1) | 0;
+    for (; index + 16 <= length; index += 16) {
+      a = round(a, view.getInt32(index, true));
+      b = round(b, view.getInt32(index + 4, true));
+      c = round(c, view.getInt32(index + 8, true));
+      d = round(d, view.getInt32(index + 12, true));
+    }
+    hash = converge(a, b, c, d);
+  }
+  hash = (hash + length) | 0;
+  for (; index + 4 <= length; index += 4) hash = absorbWord(hash, view.getInt32(index, true));
+  for (; index < length; index++) hash = absorbByte(hash, bytes[index]!);
+  return avalanche(hash);
+}
+
+/** XXH32 of two 32-bit words (little-endian, in this order), without building their bytes. */
+export function hashWords(first: number, second: number, seed: number): number {
+  return avalanche(absorbWord(absorbWord((seed + PRIME_5 + 8) | 0, first), second));
+}
