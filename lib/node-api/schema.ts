@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { CHUNK_ID_PATTERN, parseChecksum, parsePosition } from './targets.ts';
+
+const hexPosition = z.string().refine((text) => parsePosition(text) !== undefined, 'expected 8 hex digits');
+const hexChecksum = z.string().refine((text) => parseChecksum(text) !== undefined, 'expected 8 hex digits');
+const count = z.int().nonnegative();
+
+/** `POST /chunks/{position}/{id}`: fetch the chunk's bytes from `source` and store them. */
+export const pullChunkSchema = z.strictObject({
+  /** Absolute http URL that answers a plain GET with exactly `length` bytes. */
+  source: z.url({ protocol: /^http$/ }),
+  length: z.int().positive(),
+  checksum: hexChecksum,
+});
+export type PullChunk = z.infer<typeof pullChunkSchema>;
+
+/** One line of a range listing, ordered by position, then id. */
+export const chunkEntrySchema = z.object({
+  position: hexPosition,
+  id: z.string().regex(CHUNK_ID_PATTERN),
+  length: z.int().positive(),
+  checksum: hexChecksum,
+  /** Milliseconds since the epoch by the node's clock. */
+  createdAt: count,
+});
+export type ChunkEntryLine = z.infer<typeof chunkEntrySchema>;
+
+/** `GET /ranges/{first}-{last}?digest=1`. */
+export const rangeDigestSchema = z.object({
+  count,
+  bytes: count,
+  /** SHA-256 (hex) over "position id length checksum\n" of every chunk in listing order. */
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type RangeDigest = z.infer<typeof rangeDigestSchema>;
+
+/** `POST /ranges/{first}-{last}/pull`: copy what the source node has in that range and this one lacks. */
+export const pullRangeSchema = z.strictObject({
+  /** Base URL of the source node. */
+  source: z.url({ protocol: /^http$/ }),
+  /** Go on behind this cursor of an earlier pull's progress. */
+  after: z.string().max(100).optional(),
+  bytesPerSecond: z.int().positive().optional(),
+  concurrency: z.int().min(1).max(16).default(2),
+});
+export type PullRange = z.infer<typeof pullRangeSchema>;
+
+/** A line of the NDJSON stream that answers a range pull; `done` or `error` marks the last one. */
+export const pullProgressSchema = z.object({
+  copied: count,
+  copiedBytes: count,
+  /** Chunks that were here already. */
+  present: count,
+  cursor: z.string().nullable(),
+  done: z.boolean().optional(),
+  error: z.object({ code: z.string(), detail: z.string() }).optional(),
+});
+export type PullProgress = z.infer<typeof pullProgressSchema>;
+
+/** `DELETE /ranges/{first}-{last}`. */
+export const dropResultSchema = z.object({ deleted: count, bytes: count });
+export type DropResult = z.infer<typeof dropResultSchema>;
+
+/** `POST /identity`: claims the node for a cluster; 409 `foreign_cluster` when it belongs to another. */
+export const claimSchema = z.strictObject({ clusterId: z.uuid() });
+export type Claim = z.infer<typeof claimSchema>;
+
+/** `GET /stats`. */
+export const nodeStatsSchema = z.object({
+  nodeId: z.uuid(),
+  clusterId: z.uuid().nullable(),
+  startedAt: z.iso.datetime(),
+  capacityBytes: count,
+  /** Chunk bytes and index overhead that count against the capacity, reservations of running writes included. */
+  usedBytes: count,
+  chunkCount: count,
+  /** Chunks set aside because their bytes failed verification. */
+  quarantinedCount: count,
+  disk: z.enum(['ok', 'full', 'failing']),
+});
+export type NodeStats = z.infer<typeof nodeStatsSchema>;

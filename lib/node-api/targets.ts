@@ -1,0 +1,31 @@
+/** Paths of the storage node's API; both sides build and parse them here. */
+
+export const CHUNK_ID_PATTERN = /^[0-9a-z][0-9a-z-]{7,63}$/;
+
+/** A position as it stands in paths, keys and listings: eight lower-case hex digits. */
+export function formatPosition(position: number): string {
+  return (position >>> 0).toString(16).padStart(8, '0');
+}
+
+/** Undefined when the text is not exactly eight lower-case hex digits. */
+export function parsePosition(text: string): number | undefined {
+  return /^[0-9a-f]{8}$/.test(text) ? Number.parseInt(text, 16) : undefined;
+}
+
+/** A checksum travels as eight lower-case hex digits, like a position. */
+export const formatChecksum = formatPosition;
+export const parseChecksum = parsePosition;
+
+export function chunkTarget(position: number, chunkId: string): string {
+  return `/chunks/${formatPosition(position)}/${chunkId}`;
+}
+
+/** `first` and `last` are inclusive positions. */
+export function rangeTarget(first: number, last: number): string {
+  return `/ranges/${formatPosition(first)}-${formatPosition(last)}`;
+}
+
+/** Carries a chunk's checksum on `PUT` and on `GET`/`HEAD` answers. */
+export const CHECKSUM_HEADER = 'x-chunk-checksum';
+/** On a range listing: pass its value as `after` to get the next page; absent on the last one. */
+export const NEXT_CURSOR_HEADER = 'x-next-cursor';
