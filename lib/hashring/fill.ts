@@ -62,8 +62,9 @@ export function shedSurplus(placement: Placement, targets: Int32Array, idHashes:
     let taker = -1;
     let need = 0;
     for (let member = 0; member < counts.length; member++) {
+      if (counts[member]! >= targets[member]! || stuck.has(member)) continue;
       const missing = (targets[member]! - counts[member]!) / targets[member]!;
-      if (missing <= need || stuck.has(member)) continue;
+      if (missing <= need) continue;
       taker = member;
       need = missing;
     }
