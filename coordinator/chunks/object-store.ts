@@ -1,0 +1,45 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Manifest } from '../objects/manifest.ts';
+import type { StoredObject } from '../objects/object-repository.ts';
+
+export interface WriteOptions {
+  /** More bytes than this reject with `body_too_large`. */
+  readonly limitBytes: number;
+  /** Aborting stops the write; chunks already stored are removed as far as their nodes answer. */
+  readonly signal: AbortSignal;
+}
+
+export interface WrittenObject extends StoredObject {
+  /** The object's first bytes, at most 4 KiB, for content sniffing. */
+  readonly head: Uint8Array;
+}
+
+/** A range of an object whose first byte is at hand: from here on only the death of every owner can stop it. */
+export interface ObjectReading {
+  /**
+   * Sends the bytes in order, waiting for the sink, and resolves when the sink has taken the last one. Does not
+   * end the sink. Rejects when the bytes cannot be had from any node or the sink closes; then the bytes sent so
+   * far are a true prefix and the caller must cut the connection.
+   */
+  sendTo(sink: Writable, signal: AbortSignal): Promise<void>;
+  /** Releases what the reading holds; idempotent, and needless after `sendTo`. */
+  cancel(): void;
+}
+
+/** The byte path: whole objects in and out of the ring. */
+export interface ObjectStore {
+  /**
+   * Reads `source` to its end and stores it as chunks of the object. Resolves when every chunk is on the disks
+   * of a write quorum of its owners. Memory is bounded across all writes: `source` is paused while the buffers
+   * are taken. Rejects with `write_quorum_unavailable`, `insufficient_storage`, `cluster_not_ready`,
+   * `body_too_large`, `request_timeout` (the source was idle too long) or the source's own error.
+   */
+  write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject>;
+  /**
+   * Opens bytes `first` to `last` (inclusive) of the object. Rejects with `chunk_unavailable` when no node can
+   * serve the first chunk now.
+   */
+  read(manifest: Manifest, first: number, last: number): Promise<ObjectReading>;
+  /** Deletes the object's chunks from the nodes that answer now; the sweep does the rest. Never rejects. */
+  remove(manifest: Manifest): Promise<void>;
+}

@@ -1,0 +1,36 @@
+import type { Transaction } from '../database/database.ts';
+import type { ChunkRef, Manifest } from './manifest.ts';
+
+export interface StoredObject {
+  readonly size: number;
+  /** SHA-256 of the whole object, 32 bytes. */
+  readonly sha256: Uint8Array;
+  readonly chunks: readonly ChunkRef[];
+}
+
+/**
+ * Objects and their manifests. An object is *open* while it is being written (its row carries a lease that the
+ * writer renews) and *committed* afterwards. A chunk is alive if and only if a committed manifest names it or
+ * its object is open; everything else may be swept at any time.
+ */
+export interface ObjectRepository {
+  /** Inserts an open row whose lease runs out after `leaseMs` by the database's clock. */
+  open(objectId: string, leaseMs: number): Promise<void>;
+  /** Renews the leases of open objects; returns those that are no longer open. */
+  renew(objectIds: readonly string[], leaseMs: number): Promise<string[]>;
+  /**
+   * Turns an open object into a committed one with its manifest, inside the caller's transaction.
+   * Throws `upload_expired` when the object is not open any more.
+   */
+  commit(transaction: Transaction, objectId: string, stored: StoredObject): Promise<void>;
+  /** Removes an open object; nothing happens when it is committed or unknown. */
+  abandon(objectId: string): Promise<void>;
+  /** Null unless the object is committed. */
+  manifest(objectId: string): Promise<Manifest | null>;
+  /** Removes a committed object and its manifest, inside the caller's transaction; its chunks die with it. */
+  delete(transaction: Transaction, objectId: string): Promise<void>;
+  /** Those of the given chunk ids that are alive now. */
+  aliveAmong(chunkIds: readonly string[]): Promise<Set<string>>;
+  /** Removes open objects whose lease has run out; returns how many. */
+  expireOpen(): Promise<number>;
+}
