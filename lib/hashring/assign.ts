@@ -1,5 +1,5 @@
 import { ExchangeGraph, type ExchangeModel } from './exchange.ts';
-import { fillHoles, shedSurplus } from './fill.ts';
+import { fillHoles, keepPrevious, shedSurplus } from './fill.ts';
 import {
   checkEpoch,
   checkRangeCount,
@@ -61,8 +61,7 @@ function checkOptions(previous: Layout | null, options: AssignOptions): number {
 /** The previous table at the new range count, in indices of the new members; who has gone is VACANT. */
 function translate(previous: Layout | null, members: readonly Member[], rangeCount: number): PreviousSlots {
   if (previous === null) return { replicas: 0, table: new Uint16Array(0) };
-  const fine =
-    previous.rangeCount === rangeCount ? previous : splitRanges(previous, rangeCount / previous.rangeCount);
+  const fine = splitRanges(previous, rangeCount / previous.rangeCount);
   const indexOf = new Map(members.map(({ id }, index) => [id, index]));
   const renumbered = fine.members.map(({ id }) => indexOf.get(id) ?? VACANT);
   return { replicas: fine.replicas, table: fine.table.map((index) => renumbered[index]!) };
@@ -138,27 +137,6 @@ export function movementBound(
 ): number {
   const { targets, held } = plan(previous, members, options);
   return countMissing(targets, held);
-}
-
-function keepPrevious(placement: Placement, members: readonly Member[], targets: Int32Array): void {
-  const { previous, rangeCount, replicas, counts } = placement;
-  for (let range = 0; range < rangeCount; range++) {
-    let free = range * replicas;
-    const end = free + replicas;
-    // Owners furthest above their target come last, for they are the ones to lose a place that is contested.
-    const owners = Array.from(
-      previous.table.subarray(range * previous.replicas, (range + 1) * previous.replicas),
-    );
-    const wanted = owners.filter((owner) => owner !== VACANT && members[owner]!.weight > 0);
-    const kept = new Set<number>();
-    const byNeed = wanted.toSorted((a, b) => targets[b]! - counts[b]! - (targets[a]! - counts[a]!) || a - b);
-    for (const owner of byNeed) {
-      if (kept.size === replicas || !placement.mayAdd(range, owner)) continue;
-      kept.add(owner);
-      const place = replicas === previous.replicas ? range * replicas + owners.indexOf(owner) : free++;
-      if (place < end) placement.set(place, owner);
-    }
-  }
 }
 
 /** Ranges pass their slots between members; losing a kept slot costs, getting an old one back pays. */

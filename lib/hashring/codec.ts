@@ -1,6 +1,5 @@
-import { createLayout, type Layout } from './layout.ts';
-import { MEMBERS_MAX, RANGE_COUNT_MAX, REPLICAS_MAX } from './limits.ts';
-import { compareIds, type Member, sortMembers } from './members.ts';
+import { adopt, checkLayout, createLayout, type Layout } from './layout.ts';
+import type { Member } from './members.ts';
 import { RingError } from './ring-error.ts';
 import { hashBytes } from './xxhash32.ts';
 
@@ -28,7 +27,7 @@ function corrupt(reason: string): RingError {
 
 /** The layout as bytes: the same layout gives the same bytes everywhere. */
 export function encodeLayout(layout: Layout): Uint8Array {
-  const { epoch, members, rangeCount, replicas, table } = layout;
+  const { epoch, members, rangeCount, replicas, table } = adopt(layout);
   const names = members.map(({ id, zone }) => ({ id: encoder.encode(id), zone: encoder.encode(zone) }));
   const namesBytes = names.reduce((sum, { id, zone }) => sum + id.length + zone.length + 6, 0);
   const bytes = new Uint8Array(HEADER_BYTES + namesBytes + table.length * 2 + CHECKSUM_BYTES);
@@ -69,20 +68,18 @@ export function decodeLayout(bytes: Uint8Array): Layout {
   }
   const replicas = view.getUint16(6, true);
   const rangeCount = view.getUint32(8, true);
-  const memberCount = view.getUint32(12, true);
-  const epoch = view.getBigUint64(16, true);
-  if (replicas < 1 || replicas > REPLICAS_MAX) throw corrupt(`${replicas} replicas`);
-  if (rangeCount < 1 || rangeCount > RANGE_COUNT_MAX || (rangeCount & (rangeCount - 1)) !== 0) {
-    throw corrupt(`${rangeCount} ranges`);
-  }
-  if (memberCount > MEMBERS_MAX) throw corrupt(`${memberCount} members`);
-  if (epoch > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt(`epoch ${epoch}`);
-  const { members, offset } = readMembers(bytes.subarray(0, end), memberCount);
+  const { members, offset } = readMembers(bytes.subarray(0, end), view.getUint32(12, true));
+  // Lengths first: a count that the bytes do not bear out must not decide how much memory is taken.
   if (end - offset !== rangeCount * replicas * 2) throw corrupt('wrong table length');
   const table = new Uint16Array(rangeCount * replicas);
   for (let slot = 0; slot < table.length; slot++) table[slot] = view.getUint16(offset + slot * 2, true);
-  checkTable(table, replicas, members);
-  return createLayout({ epoch: Number(epoch), rangeCount, replicas, members, table });
+  const fields = { epoch: Number(view.getBigUint64(16, true)), rangeCount, replicas, members, table };
+  try {
+    checkLayout(fields);
+  } catch (error) {
+    throw error instanceof RingError ? corrupt(error.message) : error;
+  }
+  return createLayout(fields);
 }
 
 function readMembers(bytes: Uint8Array, count: number): { members: readonly Member[]; offset: number } {
@@ -106,29 +103,7 @@ function readMembers(bytes: Uint8Array, count: number): { members: readonly Memb
   for (let index = 0; index < count; index++) {
     const id = takeName();
     const zone = takeName();
-    members.push({ id, zone, weight: view.getUint32(take(4), true) });
+    members.push(Object.freeze({ id, zone, weight: view.getUint32(take(4), true) }));
   }
-  for (let index = 1; index < count; index++) {
-    if (compareIds(members[index - 1]!, members[index]!) >= 0) throw corrupt('members are not sorted');
-  }
-  return { members: checkMembers(members), offset };
-}
-
-function checkMembers(members: readonly Member[]): readonly Member[] {
-  try {
-    return sortMembers(members);
-  } catch (error) {
-    throw error instanceof RingError ? corrupt(error.message) : error;
-  }
-}
-
-function checkTable(table: Uint16Array, replicas: number, members: readonly Member[]): void {
-  for (let first = 0; first < table.length; first += replicas) {
-    for (let slot = first; slot < first + replicas; slot++) {
-      const owner = members[table[slot]!];
-      if (owner === undefined) throw corrupt(`slot ${slot} names no member`);
-      if (owner.weight === 0) throw corrupt(`slot ${slot} belongs to a member of weight 0`);
-      if (table.indexOf(table[slot]!, first) !== slot) throw corrupt(`slot ${slot} repeats an owner`);
-    }
-  }
+  return { members: Object.freeze(members), offset };
 }

@@ -1,3 +1,4 @@
+import type { Member } from './members.ts';
 import { type Placement, VACANT } from './placement.ts';
 import { hashWords } from './xxhash32.ts';
 
@@ -10,6 +11,28 @@ const CANDIDATES_MAX = 512;
 interface Choice {
   readonly slot: number;
   readonly member: number;
+}
+
+/**
+ * Puts the previous owners back into their ranges, except those without a weight, and of those that contest
+ * a place (in a zone that may hold fewer, or in a range that has fewer) the ones furthest above their target.
+ */
+export function keepPrevious(placement: Placement, members: readonly Member[], targets: Int32Array): void {
+  const { previous, rangeCount, replicas, counts } = placement;
+  const need = (member: number): number => targets[member]! - counts[member]!;
+  for (let range = 0; range < rangeCount; range++) {
+    const first = range * replicas;
+    const owners = previous.table.subarray(range * previous.replicas, (range + 1) * previous.replicas);
+    const wanted = Array.from(owners).filter((owner) => owner !== VACANT && members[owner]!.weight > 0);
+    wanted.sort((a, b) => need(b) - need(a) || a - b);
+    let kept = 0;
+    for (const owner of wanted) {
+      if (kept === replicas || !placement.mayAdd(range, owner)) continue;
+      // Everybody keeps his slot, so that a range without change keeps its order of owners.
+      placement.set(first + (replicas === previous.replicas ? owners.indexOf(owner) : kept), owner);
+      kept++;
+    }
+  }
 }
 
 /** Gives every vacant slot to a member below its target, or, where none may have it, to the least full. */

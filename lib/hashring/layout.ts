@@ -1,5 +1,5 @@
 import { RANGE_COUNT_MAX, REPLICAS_MAX } from './limits.ts';
-import type { Member } from './members.ts';
+import { type Member, sortMembers } from './members.ts';
 import { rangeOf } from './position.ts';
 import { RingError } from './ring-error.ts';
 import { hashString, hashWords } from './xxhash32.ts';
@@ -11,7 +11,7 @@ export interface Layout {
   readonly rangeCount: number;
   /** R: owners of each range, all distinct. */
   readonly replicas: number;
-  /** Sorted by id. Members of weight 0 are listed but own nothing. */
+  /** Sorted by id as `assign` makes it. Members of weight 0 are listed but own nothing. */
   readonly members: readonly Member[];
   /** `rangeCount * replicas` indices into `members`; a range's slots lie side by side, its primary first. */
   readonly table: Uint16Array;
@@ -51,11 +51,32 @@ class RingLayout implements Layout {
 
 const adopted = new WeakMap<Layout, RingLayout>();
 
-/** A layout that did not come from this library (a copy, a literal) is indexed once and remembered. */
-function adopt(layout: Layout): RingLayout {
+/** Throws RingError unless the fields make up a layout: sound members, and distinct owners in every range. */
+export function checkLayout({ epoch, members, rangeCount, replicas, table }: Layout): void {
+  checkEpoch(epoch);
+  checkRangeCount(rangeCount);
+  checkReplicas(replicas);
+  sortMembers(members);
+  if (table.length !== rangeCount * replicas) {
+    throw new RingError('corrupt_table', `${table.length} slots for ${rangeCount} ranges of ${replicas}`);
+  }
+  for (let first = 0; first < table.length; first += replicas) {
+    for (let slot = first; slot < first + replicas; slot++) {
+      const owner = table[slot]!;
+      if (owner >= members.length) throw new RingError('corrupt_table', `slot ${slot} names no member`);
+      if (table.indexOf(owner, first) !== slot) {
+        throw new RingError('corrupt_table', `slot ${slot} repeats an owner of its range`);
+      }
+    }
+  }
+}
+
+/** A layout that did not come from this library (a copy, a literal) is checked and indexed once. */
+export function adopt(layout: Layout): RingLayout {
   if (layout instanceof RingLayout) return layout;
   let own = adopted.get(layout);
   if (own === undefined) {
+    checkLayout(layout);
     own = new RingLayout(layout);
     adopted.set(layout, own);
   }
@@ -71,6 +92,7 @@ function listOwners(layout: Layout): readonly (readonly Member[])[] {
   return owners;
 }
 
+/** Takes the fields as they are: the caller has made or checked them, and writes to the table no more. */
 export function createLayout(fields: Layout): Layout {
   return new RingLayout(fields);
 }
@@ -107,6 +129,11 @@ export function ownersOf(layout: Layout, position: number): readonly Member[] {
   return adopt(layout).owners[rangeOf(position, layout.rangeCount)]!;
 }
 
+/** The first owner of a position. */
+export function primaryOf(layout: Layout, position: number): Member {
+  return layout.members[layout.table[rangeOf(position, layout.rangeCount) * layout.replicas]!]!;
+}
+
 /** The owners of a range, primary first. */
 export function ownersOfRange(layout: Layout, range: number): readonly Member[] {
   return adopt(layout).owners[range]!;
@@ -140,7 +167,7 @@ export function splitRanges(layout: Layout, factor: number): Layout {
   }
   const rangeCount = layout.rangeCount * factor;
   checkRangeCount(rangeCount);
-  const { replicas } = layout;
+  const { replicas } = adopt(layout);
   const table = new Uint16Array(rangeCount * replicas);
   for (let range = 0; range < layout.rangeCount; range++) {
     const owners = layout.table.subarray(range * replicas, (range + 1) * replicas);

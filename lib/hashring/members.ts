@@ -20,12 +20,6 @@ function checkName(name: unknown, what: string): void {
   }
 }
 
-/** By UTF-16 code units, never by locale: every process must sort alike. */
-export function compareIds(a: { readonly id: string }, b: { readonly id: string }): number {
-  if (a.id === b.id) return 0;
-  return a.id < b.id ? -1 : 1;
-}
-
 /** Validated, frozen copies of the members, sorted by id. Throws `invalid_members`. */
 export function sortMembers(members: readonly Member[]): readonly Member[] {
   if (members.length > MEMBERS_MAX) {
@@ -42,7 +36,10 @@ export function sortMembers(members: readonly Member[]): readonly Member[] {
       );
     }
   }
-  const sorted = members.map(({ id, weight, zone }) => Object.freeze({ id, weight, zone })).sort(compareIds);
+  // Compared by UTF-16 code units, never by locale: every process must sort alike.
+  const sorted = members
+    .map(({ id, weight, zone }) => Object.freeze({ id, weight, zone }))
+    .sort((a, b) => (a.id < b.id ? -1 : Number(a.id > b.id)));
   for (let index = 1; index < sorted.length; index++) {
     if (sorted[index]!.id === sorted[index - 1]!.id) {
       throw new RingError('invalid_members', `member id ${sorted[index]!.id} appears twice`);

@@ -8,7 +8,6 @@ const PRIME_2 = 0x85ebca77 | 0;
 const PRIME_3 = 0xc2b2ae3d | 0;
 const PRIME_4 = 0x27d4eb2f;
 const PRIME_5 = 0x165667b1;
-const NON_ASCII_BITS = 0xff80;
 
 const encoder = new TextEncoder();
 
@@ -43,43 +42,52 @@ function avalanche(hash: number): number {
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
+/** Four characters as one little-endian word, which ASCII leaves without its highest bit; or -1 if not ASCII. */
+function asciiWord(text: string, index: number): number {
+  const one = text.charCodeAt(index);
+  const two = text.charCodeAt(index + 1);
+  const three = text.charCodeAt(index + 2);
+  const four = text.charCodeAt(index + 3);
+  return (one | two | three | four) > 0x7f ? -1 : one | (two << 8) | (three << 16) | (four << 24);
+}
+
 /** XXH32 of a string's UTF-8 bytes, as an unsigned 32-bit number. */
 export function hashString(text: string, seed: number): number {
   const length = text.length;
-  let seen = 0;
   let index = 0;
-  const next = (): number => {
-    const one = text.charCodeAt(index);
-    const two = text.charCodeAt(index + 1);
-    const three = text.charCodeAt(index + 2);
-    const four = text.charCodeAt(index + 3);
-    index += 4;
-    seen |= one | two | three | four;
-    return one | (two << 8) | (three << 16) | (four << 24);
-  };
   let hash = (seed + PRIME_5) | 0;
+  // Every word read goes into `signs`: it turns negative as soon as one of them was not ASCII.
+  let signs = 0;
   if (length >= 16) {
     let a = (seed + PRIME_1 + PRIME_2) | 0;
     let b = (seed + PRIME_2) | 0;
     let c = seed | 0;
     let d = (seed - PRIME_1) | 0;
-    for (const stop = length - 16; index <= stop; ) {
-      a = round(a, next());
-      b = round(b, next());
-      c = round(c, next());
-      d = round(d, next());
+    for (; index + 16 <= length; index += 16) {
+      const first = asciiWord(text, index);
+      const second = asciiWord(text, index + 4);
+      const third = asciiWord(text, index + 8);
+      const fourth = asciiWord(text, index + 12);
+      signs |= first | second | third | fourth;
+      a = round(a, first);
+      b = round(b, second);
+      c = round(c, third);
+      d = round(d, fourth);
     }
     hash = converge(a, b, c, d);
   }
   hash = (hash + length) | 0;
-  while (index + 4 <= length) hash = absorbWord(hash, next());
+  for (; index + 4 <= length; index += 4) {
+    const word = asciiWord(text, index);
+    signs |= word;
+    hash = absorbWord(hash, word);
+  }
   for (; index < length; index++) {
     const byte = text.charCodeAt(index);
-    seen |= byte;
+    if (byte > 0x7f) signs = -1;
     hash = absorbByte(hash, byte);
   }
-  if ((seen & NON_ASCII_BITS) !== 0) return hashBytes(encoder.encode(text), seed);
-  return avalanche(hash);
+  return signs < 0 ? hashBytes(encoder.encode(text), seed) : avalanche(hash);
 }
 
 /** XXH32 of bytes, as an unsigned 32-bit number. */
