@@ -23,6 +23,8 @@ export interface ByteRequest {
   /** Where the body of a 200 or 206 answer is to land; it must have exactly this length. */
   readonly into?: Buffer;
   readonly signal?: AbortSignal;
+  /** Overrides the client's idle timeout for this exchange. */
+  readonly idleTimeoutMs?: number;
 }
 
 export interface ByteResponse {
@@ -79,8 +81,13 @@ export class ByteClient implements AsyncDisposable {
     const exchange = new Exchange(connection, request.signal, () => this.#giveBack(key, connection));
     try {
       const body = typeof request.body === 'string' ? Buffer.from(request.body) : request.body;
-      const head = headOf(request, key, target, body);
-      const answer = await connection.send(head, body, request.into, request.method !== 'HEAD');
+      const answer = await connection.send({
+        head: headOf(request, key, target, body),
+        body,
+        into: request.into,
+        expectsBody: request.method !== 'HEAD',
+        idleTimeoutMs: request.idleTimeoutMs ?? this.#options.idleTimeoutMs,
+      });
       if (connection.usable) exchange.end();
       return responseOf(exchange, answer);
     } catch (error) {
@@ -118,7 +125,6 @@ export class ByteClient implements AsyncDisposable {
       host,
       port,
       connectTimeoutMs: this.#options.connectTimeoutMs,
-      idleTimeoutMs: this.#options.idleTimeoutMs,
       stageBytes: this.#options.stageBytes ?? 256 * 1024,
     });
     this.#open.add(connection);

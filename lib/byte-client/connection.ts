@@ -14,10 +14,18 @@ export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly connectTimeoutMs: number;
-  /** Longest time without a byte from a peer that is expected to send. */
-  readonly idleTimeoutMs: number;
   /** Size of the buffer that streamed bodies are read into. */
   readonly stageBytes: number;
+}
+
+export interface ConnectionRequest {
+  readonly head: string;
+  readonly body: Uint8Array | undefined;
+  /** Where a 200 or 206 body is to land. */
+  readonly into: Buffer | undefined;
+  readonly expectsBody: boolean;
+  /** Longest time without a byte while the peer is expected to send. */
+  readonly idleTimeoutMs: number;
 }
 
 type State = 'idle' | 'head' | 'parked' | 'into' | 'piping' | 'closed';
@@ -47,6 +55,7 @@ export class Connection {
   #onFailure: ((error: Error) => void) | undefined;
   #consume: PieceConsumer | undefined;
   #lastProgressMs = 0;
+  #idleTimeoutMs = 0;
   #cancelTimer: (() => void) | undefined;
   /** Whether a byte of the current response has arrived. */
   responding = false;
@@ -68,7 +77,7 @@ export class Connection {
     this.#socket.on('connect', () => {
       this.#connected = true;
       this.#progress();
-      if (this.#cancelTimer) this.#watch(options.idleTimeoutMs);
+      if (this.#cancelTimer) this.#watch(this.#idleTimeoutMs);
     });
     this.#socket.on('error', (error) =>
       this.#fail(
@@ -91,23 +100,19 @@ export class Connection {
    * Sends a request. With `into`, a 200 or 206 answer must have exactly its length and lands in it. Resolves
    * with the head; the body is then to be taken with `finished`, `pipe` or dropped with `destroy`.
    */
-  send(
-    head: string,
-    body: Uint8Array | undefined,
-    into: Buffer | undefined,
-    expectsBody: boolean,
-  ): Promise<ResponseHead> {
+  send(request: ConnectionRequest): Promise<ResponseHead> {
     assert(this.#state === 'idle', 'a connection carries one request at a time');
     this.#state = 'head';
     this.#headText = '';
-    this.#into = into;
-    this.#expectsBody = expectsBody;
+    this.#into = request.into;
+    this.#expectsBody = request.expectsBody;
+    this.#idleTimeoutMs = request.idleTimeoutMs;
     this.responding = false;
     this.#progress();
-    this.#watch(this.#connected ? this.#options.idleTimeoutMs : this.#options.connectTimeoutMs);
+    this.#watch(this.#connected ? this.#idleTimeoutMs : this.#options.connectTimeoutMs);
     this.#socket.cork();
-    this.#socket.write(head, 'latin1');
-    if (body) this.#socket.write(body);
+    this.#socket.write(request.head, 'latin1');
+    if (request.body) this.#socket.write(request.body);
     this.#socket.uncork();
     return new Promise((resolve, reject) => {
       this.#onHead = resolve;
@@ -254,7 +259,7 @@ export class Connection {
 
   #resume(): void {
     this.#progress();
-    if (!this.#cancelTimer) this.#watch(this.#options.idleTimeoutMs);
+    if (!this.#cancelTimer) this.#watch(this.#idleTimeoutMs);
     this.#socket.resume();
   }
 
@@ -287,14 +292,14 @@ export class Connection {
             retryable: true,
           }),
         );
-      } else if (idleMs >= this.#options.idleTimeoutMs - 1) {
+      } else if (idleMs >= this.#idleTimeoutMs - 1) {
         this.#fail(
           new AppError('peer_stalled', `The peer sent nothing for ${Math.round(idleMs)} ms.`, {
             retryable: true,
           }),
         );
       } else {
-        this.#watch(this.#options.idleTimeoutMs - idleMs);
+        this.#watch(this.#idleTimeoutMs - idleMs);
       }
     });
   }

@@ -1,0 +1,185 @@
+import { AppError, isAppError } from '../../lib/errors/app-error.ts';
+import type { Placement, StorageNode } from '../cluster/placement.ts';
+import type { ChunkRef } from '../objects/manifest.ts';
+import type { ChunkBody, NodeClient } from './node-client.ts';
+
+export interface ChunkReaderOptions {
+  readonly placement: Placement;
+  readonly client: NodeClient;
+  /** How long a node may send nothing before another one takes over; doubled with every further round. */
+  readonly stallTimeoutMs: number;
+  /** How often the whole list of nodes is tried for one byte before the read fails. */
+  readonly maxRounds: number;
+  /** Called when a node's copy turned out corrupt or missing, for repair and metrics. */
+  readonly onBadCopy?: (node: StorageNode, ref: ChunkRef, code: 'chunk_absent' | 'chunk_corrupt') => void;
+  /** Called when a read went on at another node after bytes had been sent. */
+  readonly onFailover?: (from: StorageNode, ref: ChunkRef) => void;
+}
+
+/** Part of one chunk, `first` to `last` inclusive. */
+export interface ChunkSlice {
+  readonly ref: ChunkRef;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Reads slices of chunks from whichever nodes have them. */
+export class ChunkReader {
+  readonly #options: ChunkReaderOptions;
+  /** Reads under way per node id; the least busy owner is asked first. */
+  readonly #load = new Map<string, number>();
+
+  constructor(options: ChunkReaderOptions) {
+    this.#options = options;
+  }
+
+  /** Starts to fetch a slice. Resolves when its first byte is at hand; rejects with `chunk_unavailable`. */
+  async open(slice: ChunkSlice, signal: AbortSignal): Promise<SliceReading> {
+    const reading = new SliceReading(this.#options, this.#load, slice, signal);
+    await reading.openNext();
+    return reading;
+  }
+}
+
+/**
+ * One slice on its way. When the node that serves it dies, stalls or finds its copy corrupt, the next node takes
+ * over at the byte where it stopped; the consumer sees one uninterrupted run of bytes.
+ */
+export class SliceReading {
+  readonly #options: ChunkReaderOptions;
+  readonly #load: Map<string, number>;
+  readonly #slice: ChunkSlice;
+  readonly #signal: AbortSignal;
+  #next: number;
+  #queue: StorageNode[] = [];
+  #round = 0;
+  #node: StorageNode | undefined;
+  #body: ChunkBody | undefined;
+
+  constructor(
+    options: ChunkReaderOptions,
+    load: Map<string, number>,
+    slice: ChunkSlice,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
+    this.#load = load;
+    this.#slice = slice;
+    this.#signal = signal;
+    this.#next = slice.first;
+  }
+
+  /** Finds a node that serves the slice from the next byte on. */
+  async openNext(): Promise<void> {
+    for (;;) {
+      const node = this.#nextNode();
+      this.#enter(node);
+      try {
+        this.#body = await this.#options.client.open(
+          node,
+          this.#slice.ref,
+          { first: this.#next, last: this.#slice.last },
+          { stallTimeoutMs: this.#options.stallTimeoutMs * 2 ** (this.#round - 1), signal: this.#signal },
+        );
+        return;
+      } catch (error) {
+        this.#leave();
+        this.#note(node, error);
+      }
+    }
+  }
+
+  /** Hands on every byte of the slice in order. A rejection of the consumer ends it. */
+  async pipe(consume: (piece: Buffer) => Promise<void>): Promise<void> {
+    for (;;) {
+      const body = this.#body!;
+      const node = this.#node!;
+      let consuming: Promise<void> | undefined;
+      try {
+        await body.pipe((piece) => {
+          consuming = consume(piece).then(() => {
+            this.#next += piece.length;
+          });
+          return consuming;
+        });
+        this.#leave();
+        return;
+      } catch (error) {
+        this.#leave();
+        // The connection may have died while the consumer still took a piece: only then is it known how far
+        // the bytes got. If the consumer failed, that is the error to report.
+        await consuming;
+        this.#note(node, error);
+        this.#options.onFailover?.(node, this.#slice.ref);
+        // A connection cut right after its last byte leaves nothing to fetch.
+        if (this.#next > this.#slice.last) return;
+        await this.openNext();
+      }
+    }
+  }
+
+  cancel(): void {
+    this.#body?.cancel();
+    this.#leave();
+  }
+
+  #nextNode(): StorageNode {
+    this.#signal.throwIfAborted();
+    if (this.#queue.length === 0) {
+      if (this.#round === this.#options.maxRounds) {
+        throw new AppError('chunk_unavailable', 'No storage node can serve this data now.', {
+          retryable: true,
+        });
+      }
+      this.#round += 1;
+      this.#queue = this.#candidates();
+    }
+    return this.#queue.shift()!;
+  }
+
+  /** Owners that are up, least busy first; then other nodes that may hold a handoff; the unhealthy last. */
+  #candidates(): StorageNode[] {
+    const { placement } = this.#options;
+    const { position } = this.#slice.ref;
+    const rank = { up: 0, suspect: 2, down: 4 } as const;
+    const scored = [
+      ...placement.ownersOf(position).map((node, order) => ({ node, order, away: 0 })),
+      ...placement.fallbacksOf(position).map((node, order) => ({ node, order, away: 1 })),
+    ].map((entry) => ({ ...entry, score: rank[placement.healthOf(entry.node.id)] + entry.away }));
+    scored.sort(
+      (a, b) =>
+        a.score - b.score ||
+        (a.away === 0 ? this.#loadOf(a.node) - this.#loadOf(b.node) : 0) ||
+        a.order - b.order,
+    );
+    return scored.map((entry) => entry.node);
+  }
+
+  #loadOf(node: StorageNode): number {
+    return this.#load.get(node.id) ?? 0;
+  }
+
+  #note(node: StorageNode, error: unknown): void {
+    this.#signal.throwIfAborted();
+    const code = isAppError(error) ? error.code : 'unknown';
+    if (code === 'chunk_absent' || code === 'chunk_corrupt') {
+      this.#options.onBadCopy?.(node, this.#slice.ref, code);
+    } else if (code === 'node_failed') {
+      this.#options.placement.reportFailure(node.id, (error as Error).message);
+    } else {
+      throw error;
+    }
+  }
+
+  #enter(node: StorageNode): void {
+    this.#node = node;
+    this.#load.set(node.id, this.#loadOf(node) + 1);
+  }
+
+  #leave(): void {
+    if (!this.#node) return;
+    this.#load.set(this.#node.id, this.#loadOf(this.#node) - 1);
+    this.#node = undefined;
+    this.#body = undefined;
+  }
+}

@@ -1,0 +1,159 @@
+import { type Dispatcher, request } from 'undici';
+import type { ByteClient, ByteResponse } from '../../lib/byte-client/byte-client.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { AppError } from '../../lib/errors/app-error.ts';
+import { CHECKSUM_HEADER, chunkTarget, formatChecksum } from '../../lib/node-api/targets.ts';
+import { signTarget } from '../../lib/signing/signed-url.ts';
+import type { StorageNode } from '../cluster/placement.ts';
+import type { ChunkRef } from '../objects/manifest.ts';
+import type { ChunkBody, NodeClient, NodeErrorCode, OutgoingChunk } from './node-client.ts';
+
+/** Up to this length a chunk is sent along with the request; a longer one is pulled by the node. */
+const PUT_LIMIT_BYTES = 256 * 1024;
+const SIGNATURE_LIFETIME_S = 300;
+const PROBLEM_LIMIT_BYTES = 16 * 1024;
+
+export interface HttpNodeClientOptions {
+  readonly clock: Clock;
+  /** Reads chunk bytes. */
+  readonly bytes: ByteClient;
+  /** Carries the requests that store and delete. */
+  readonly dispatcher: Dispatcher;
+  readonly signingKey: Buffer;
+}
+
+/** NodeClient over the storage node's HTTP API. */
+export class HttpNodeClient implements NodeClient {
+  readonly #options: HttpNodeClientOptions;
+
+  constructor(options: HttpNodeClientOptions) {
+    this.#options = options;
+  }
+
+  async store(node: StorageNode, chunk: OutgoingChunk, signal: AbortSignal): Promise<void> {
+    if (chunk.ref.length <= PUT_LIMIT_BYTES) {
+      await this.#put(node, chunk, signal);
+      return;
+    }
+    const body = JSON.stringify({
+      source: chunk.sourceUrl,
+      length: chunk.ref.length,
+      checksum: formatChecksum(chunk.ref.checksum),
+    });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await this.#call(node, 'POST', chunk.ref, { headers, body, signal });
+    if (answer.status < 300) return;
+    // A node that cannot reach this coordinator can still be reached by it.
+    if (answer.code === 'source_failed') await this.#put(node, chunk, signal);
+    else throw nodeError(node, answer.status, answer.code);
+  }
+
+  async delete(node: StorageNode, ref: ChunkRef): Promise<void> {
+    const answer = await this.#call(node, 'DELETE', ref, {});
+    if (answer.status >= 300 && answer.status !== 404) throw nodeError(node, answer.status, answer.code);
+  }
+
+  async open(
+    node: StorageNode,
+    ref: ChunkRef,
+    range: { first: number; last: number },
+    options: { stallTimeoutMs: number; signal: AbortSignal },
+  ): Promise<ChunkBody> {
+    const whole = range.first === 0 && range.last === ref.length - 1;
+    let response: ByteResponse;
+    try {
+      response = await this.#options.bytes.request({
+        method: 'GET',
+        url: `${node.url}${this.#sign('GET', ref)}`,
+        headers: whole ? {} : { range: `bytes=${range.first}-${range.last}` },
+        signal: options.signal,
+        idleTimeoutMs: options.stallTimeoutMs,
+      });
+    } catch (error) {
+      throw transportError(node, error, options.signal);
+    }
+    const expected = range.last - range.first + 1;
+    if (response.status !== (whole ? 200 : 206) || response.contentLength !== expected) {
+      const problem = await response.text(PROBLEM_LIMIT_BYTES).catch(() => '');
+      throw nodeError(node, response.status, codeOf(problem));
+    }
+    return {
+      async pipe(consume) {
+        try {
+          await response.pipe(consume);
+        } catch (error) {
+          throw transportError(node, error, options.signal);
+        }
+      },
+      cancel: () => response.destroy(),
+    };
+  }
+
+  async #put(node: StorageNode, chunk: OutgoingChunk, signal: AbortSignal): Promise<void> {
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'content-length': String(chunk.ref.length),
+      [CHECKSUM_HEADER]: formatChecksum(chunk.ref.checksum),
+    };
+    const answer = await this.#call(node, 'PUT', chunk.ref, {
+      headers,
+      body: Buffer.concat(chunk.pages),
+      signal,
+    });
+    if (answer.status >= 300) throw nodeError(node, answer.status, answer.code);
+  }
+
+  async #call(
+    node: StorageNode,
+    method: 'PUT' | 'POST' | 'DELETE',
+    ref: ChunkRef,
+    options: { headers?: Record<string, string>; body?: string | Buffer; signal?: AbortSignal },
+  ): Promise<{ status: number; code: string }> {
+    try {
+      const response = await request(`${node.url}${this.#sign(method, ref)}`, {
+        method,
+        dispatcher: this.#options.dispatcher,
+        headers: options.headers ?? {},
+        body: options.body ?? null,
+        signal: options.signal ?? null,
+      });
+      const text = await response.body.text();
+      return { status: response.statusCode, code: response.statusCode >= 300 ? codeOf(text) : '' };
+    } catch (error) {
+      throw transportError(node, error, options.signal);
+    }
+  }
+
+  #sign(method: string, ref: ChunkRef): string {
+    return signTarget(this.#options.signingKey, {
+      method,
+      target: chunkTarget(ref.position, ref.id),
+      expiresAtS: Math.floor(this.#options.clock.nowMs() / 1000) + SIGNATURE_LIFETIME_S,
+    });
+  }
+}
+
+/** The `code` of a problem document; empty when there is none. */
+function codeOf(problem: string): string {
+  try {
+    const code: unknown = JSON.parse(problem).code;
+    return typeof code === 'string' ? code : '';
+  } catch {
+    return '';
+  }
+}
+
+function nodeError(node: StorageNode, status: number, code: string): AppError<NodeErrorCode> {
+  const what = `Node ${node.id} answered ${status}${code === '' ? '' : ` (${code})`}.`;
+  if (status === 404) return new AppError('chunk_absent', what);
+  if (status === 507) return new AppError('node_full', what, { retryable: true });
+  if (status === 409) return new AppError('node_conflict', what);
+  if (code === 'chunk_corrupt') return new AppError('chunk_corrupt', what);
+  return new AppError('node_failed', what, { retryable: true, details: { status, code } });
+}
+
+function transportError(node: StorageNode, error: unknown, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted) return signal.reason;
+  const detail = error instanceof Error ? error.message : String(error);
+  return new AppError('node_failed', `Node ${node.id} failed: ${detail}`, { cause: error, retryable: true });
+}

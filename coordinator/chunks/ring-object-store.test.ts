@@ -1,0 +1,225 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { PassThrough, Readable, Writable } from 'node:stream';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { systemClock } from '../../lib/clock/clock.ts';
+import { createLogger } from '../../lib/logging/logger.ts';
+import type { Manifest } from '../objects/manifest.ts';
+import { ChunkOutbox } from './chunk-outbox.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import { ChunkWriter } from './chunk-writer.ts';
+import type { WrittenObject } from './object-store.ts';
+import { RingObjectStore, slicesOf } from './ring-object-store.ts';
+import { FakeNodes } from './testing/fake-nodes.ts';
+import { PAGE_BYTES, WriteBuffers } from './write-buffers.ts';
+
+const OBJECT_ID = '0192d3c4-0000-7000-8000-000000000001';
+
+async function createStore(
+  nodes: FakeNodes,
+  options: { pages?: number; chunkPages?: number; slowAfterMs?: number; idleMs?: number } = {},
+) {
+  const clock = systemClock;
+  const buffers = new WriteBuffers({
+    clock,
+    totalBytes: (options.pages ?? 8) * PAGE_BYTES,
+    slowAfterMs: options.slowAfterMs ?? 1000,
+  });
+  const outbox = await ChunkOutbox.open({
+    host: '127.0.0.1',
+    port: 0,
+    advertiseHost: '127.0.0.1',
+    createToken: () => randomBytes(16).toString('hex'),
+  });
+  const store = new RingObjectStore({
+    clock,
+    logger: createLogger({ name: 'test', level: 'silent' }),
+    placement: nodes,
+    buffers,
+    outbox,
+    writer: new ChunkWriter({
+      clock,
+      placement: nodes,
+      client: nodes,
+      copyTimeoutMs: 2000,
+      stragglerTimeoutMs: 50,
+    }),
+    reader: new ChunkReader({ placement: nodes, client: nodes, stallTimeoutMs: 1000, maxRounds: 2 }),
+    client: nodes,
+    chunkBytes: (options.chunkPages ?? 2) * PAGE_BYTES,
+    sourceIdleTimeoutMs: options.idleMs ?? 5000,
+    chunksInFlight: 2,
+    randomBytes,
+  });
+  return { store, buffers, [Symbol.asyncDispose]: () => outbox[Symbol.asyncDispose]() };
+}
+
+function manifestOf(written: WrittenObject): Manifest {
+  return { objectId: OBJECT_ID, size: written.size, chunks: written.chunks };
+}
+
+function write(
+  store: RingObjectStore,
+  source: Readable,
+  limitBytes = 1e9,
+  signal = new AbortController().signal,
+) {
+  return store.write(OBJECT_ID, source, { limitBytes, signal });
+}
+
+async function readBack(
+  store: RingObjectStore,
+  manifest: Manifest,
+  first: number,
+  last: number,
+): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  const sink = new Writable({
+    write(piece: Buffer, _encoding, done) {
+      pieces.push(Buffer.from(piece));
+      setImmediate(done);
+    },
+  });
+  const reading = await store.read(manifest, first, last);
+  await reading.sendTo(sink, new AbortController().signal);
+  return Buffer.concat(pieces);
+}
+
+it('writes chunks of full length and reads any range back', async () => {
+  const nodes = new FakeNodes(4);
+  await using made = await createStore(nodes);
+  const body = randomBytes(5 * PAGE_BYTES + 123);
+  const written = await write(made.store, Readable.from([body.subarray(0, 700_001), body.subarray(700_001)]));
+  expect(written.sha256).toEqual(createHash('sha256').update(body).digest());
+  expect(written.chunks.map((chunk) => chunk.length)).toEqual([
+    2 * PAGE_BYTES,
+    2 * PAGE_BYTES,
+    PAGE_BYTES + 123,
+  ]);
+  const manifest = manifestOf(written);
+  for (const [first, last] of [
+    [0, body.length - 1],
+    [0, 0],
+    [2 * PAGE_BYTES - 1, 2 * PAGE_BYTES],
+    [body.length - 5, body.length - 1],
+  ] as const) {
+    expect((await readBack(made.store, manifest, first, last)).equals(body.subarray(first, last + 1))).toBe(
+      true,
+    );
+  }
+});
+
+it('lets every upload finish when there are more of them than pages', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes, { pages: 6, chunkPages: 4 });
+  const bodies = Array.from({ length: 20 }, () => randomBytes(3 * PAGE_BYTES + 17));
+  const written = await Promise.all(bodies.map((body) => write(made.store, Readable.from([body]))));
+  for (const [index, body] of bodies.entries()) {
+    expect(createHash('sha256').update(body).digest().equals(written[index]!.sha256)).toBe(true);
+  }
+  await expect.poll(() => made.buffers.freePages).toBe(6);
+});
+
+it('does not let uploads that trickle keep the memory from the others', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes, { pages: 2, slowAfterMs: 20 });
+  const trickling = [new PassThrough(), new PassThrough()];
+  const slow = trickling.map((source) => {
+    source.write('first words');
+    return write(made.store, source);
+  });
+  await expect.poll(() => made.buffers.freePages).toBe(0);
+  const body = randomBytes(2 * PAGE_BYTES);
+  const fast = await write(made.store, Readable.from([body]));
+  expect(fast.size).toBe(body.length);
+  for (const source of trickling) source.end(' and last');
+  for (const written of await Promise.all(slow)) {
+    expect((await readBack(made.store, manifestOf(written), 0, written.size - 1)).toString()).toBe(
+      'first words and last',
+    );
+  }
+});
+
+it('stores nothing of a source that breaks off, stalls or is too long, and frees its memory', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes, { idleMs: 50 });
+  const breaking = new PassThrough();
+  const broken = write(made.store, breaking);
+  breaking.write(randomBytes(3 * PAGE_BYTES), () => breaking.destroy());
+  await expect(broken).rejects.toMatchObject({ code: 'incomplete_body' });
+
+  const stalling = new PassThrough();
+  stalling.write('abc');
+  await expect(write(made.store, stalling)).rejects.toMatchObject({ code: 'request_timeout' });
+  await expect(write(made.store, Readable.from([randomBytes(1000)]), 999)).rejects.toMatchObject({
+    code: 'body_too_large',
+  });
+
+  await expect.poll(() => made.buffers.freePages).toBe(8);
+  await expect.poll(() => [...nodes.stored.values()].map((chunks) => chunks.size)).toEqual([0, 0, 0]);
+});
+
+it('gives up when the nodes do, with their reason', async () => {
+  const nodes = new FakeNodes(3);
+  for (const id of ['n0', 'n1', 'n2']) nodes.faults.set(id, 'full');
+  await using made = await createStore(nodes);
+  const failing = write(made.store, Readable.from([randomBytes(3 * PAGE_BYTES), randomBytes(10)]));
+  await expect(failing).rejects.toMatchObject({ code: 'insufficient_storage' });
+  await expect.poll(() => made.buffers.freePages).toBe(8);
+});
+
+it('goes on at the byte where a node broke off, however often nodes break', async () => {
+  const nodes = new FakeNodes(4);
+  await using made = await createStore(nodes);
+  const body = randomBytes(60_000);
+  const manifest = manifestOf(await write(made.store, Readable.from([body])));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ node: fc.nat(2), after: fc.nat(60_000) }), { maxLength: 3 }),
+      fc.nat(59_999),
+      fc.nat(59_999),
+      async (breaks, a, b) => {
+        nodes.breakAfter.clear();
+        for (const { node, after } of breaks.slice(0, 2)) nodes.breakAfter.set(`n${node}`, after);
+        const [first, last] = [Math.min(a, b), Math.max(a, b)];
+        expect(
+          (await readBack(made.store, manifest, first, last)).equals(body.subarray(first, last + 1)),
+        ).toBe(true);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+it('finds handoff copies, and says so when nobody has a chunk', async () => {
+  const nodes = new FakeNodes(5);
+  for (const id of ['n0', 'n1']) nodes.faults.set(id, 'dead');
+  await using made = await createStore(nodes);
+  const manifest = manifestOf(await write(made.store, Readable.from([Buffer.from('kept elsewhere')])));
+  nodes.faults.clear();
+  nodes.faults.set('n2', 'dead');
+  expect((await readBack(made.store, manifest, 0, 13)).toString()).toBe('kept elsewhere');
+  for (const chunks of nodes.stored.values()) chunks.clear();
+  await expect(made.store.read(manifest, 0, 1)).rejects.toMatchObject({ code: 'chunk_unavailable' });
+});
+
+it('stops reading when the receiver goes away', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes);
+  const manifest = manifestOf(await write(made.store, Readable.from([randomBytes(500_000)])));
+  const sink = new Writable({ write: (_piece, _encoding, done) => void setImmediate(done) });
+  const reading = await made.store.read(manifest, 0, 499_999);
+  const sending = reading.sendTo(sink, new AbortController().signal);
+  setImmediate(() => sink.destroy());
+  await expect(sending).rejects.toThrow();
+});
+
+it('cuts a range into slices of chunks', () => {
+  const chunks = [3, 3, 2].map((length, index) => ({ id: `c${index}`, position: 0, length, checksum: 0 }));
+  const manifest = { objectId: OBJECT_ID, size: 8, chunks };
+  expect(slicesOf(manifest, 2, 6).map((slice) => [slice.ref.id, slice.first, slice.last])).toEqual([
+    ['c0', 2, 2],
+    ['c1', 0, 2],
+    ['c2', 0, 0],
+  ]);
+});

@@ -1,0 +1,254 @@
+import type { Readable, Writable } from 'node:stream';
+import { appendBlockChecksums, chunkChecksum } from '../../lib/bytes/checksum.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { AppError, assert } from '../../lib/errors/app-error.ts';
+import { positionOf } from '../../lib/hashring/index.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import type { Placement } from '../cluster/placement.ts';
+import { createChunkId } from '../objects/chunk-id.ts';
+import type { ChunkRef, Manifest } from '../objects/manifest.ts';
+import { ChunkCutter, type CutChunk } from './chunk-cutter.ts';
+import type { ChunkOutbox } from './chunk-outbox.ts';
+import type { ChunkReader, ChunkSlice, SliceReading } from './chunk-reader.ts';
+import type { ChunkWriter } from './chunk-writer.ts';
+import type { NodeClient } from './node-client.ts';
+import type { ObjectReading, ObjectStore, WriteOptions, WrittenObject } from './object-store.ts';
+import type { WriteBuffers } from './write-buffers.ts';
+
+export interface RingObjectStoreOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly placement: Placement;
+  readonly buffers: WriteBuffers;
+  readonly outbox: ChunkOutbox;
+  readonly writer: ChunkWriter;
+  readonly reader: ChunkReader;
+  readonly client: NodeClient;
+  /** Full length of a chunk, bytes. */
+  readonly chunkBytes: number;
+  /** Longest time without a byte from an uploading client. */
+  readonly sourceIdleTimeoutMs: number;
+  /** Chunks of one upload that may wait for their quorum while the next one fills. */
+  readonly chunksInFlight: number;
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** Called for each chunk whose copies are all made or given up. */
+  readonly onChunkSettled?: (ref: ChunkRef, missingCopies: number) => void;
+}
+
+/** ObjectStore on the storage nodes of the ring. */
+export class RingObjectStore implements ObjectStore {
+  readonly #options: RingObjectStoreOptions;
+
+  constructor(options: RingObjectStoreOptions) {
+    this.#options = options;
+  }
+
+  async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
+    const { clock, buffers, placement, chunkBytes, sourceIdleTimeoutMs } = this.#options;
+    if (!placement.ready) {
+      throw new AppError('cluster_not_ready', 'The cluster has no layout yet.', { retryable: true });
+    }
+    const upload = new ObjectUpload(this.#options, objectId, options.signal);
+    const cutter = new ChunkCutter(source, {
+      clock,
+      buffers,
+      chunkBytes,
+      limitBytes: options.limitBytes,
+      idleTimeoutMs: sourceIdleTimeoutMs,
+      onChunk: (chunk) => upload.add(chunk),
+    });
+    try {
+      const cut = await cutter.run(upload.signal);
+      const chunks = await upload.finish();
+      return { size: cut.size, sha256: cut.sha256, head: cut.head, chunks };
+    } catch (error) {
+      // What was stored so far is garbage now; the sweep finds what these requests do not reach.
+      void upload.abort(error).then((chunks) => this.remove({ objectId, size: 0, chunks }));
+      throw error;
+    }
+  }
+
+  async read(manifest: Manifest, first: number, last: number): Promise<ObjectReading> {
+    const slices = slicesOf(manifest, first, last);
+    const abort = new AbortController();
+    const opened = await this.#options.reader.open(slices[0]!, abort.signal);
+    return new RingObjectReading(this.#options.reader, slices, opened, abort);
+  }
+
+  async remove(manifest: Manifest): Promise<void> {
+    const { placement, client, logger } = this.#options;
+    const queue = [...manifest.chunks];
+    const work = async () => {
+      for (let ref = queue.pop(); ref; ref = queue.pop()) {
+        const nodes = placement.ownersOf(ref.position).filter((node) => placement.healthOf(node.id) === 'up');
+        const results = await Promise.allSettled(nodes.map((node) => client.delete(node, ref!)));
+        const failed = results.filter((result) => result.status === 'rejected').length;
+        if (failed > 0) logger.debug({ chunkId: ref.id, failed }, 'chunk left to the sweep');
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: 4 }, work));
+    } catch (error) {
+      logger.warn({ err: error, objectId: manifest.objectId }, 'object left to the sweep');
+    }
+  }
+}
+
+/** The chunks of one object on their way to the nodes. */
+class ObjectUpload {
+  readonly #options: RingObjectStoreOptions;
+  readonly #objectId: string;
+  readonly #abort = new AbortController();
+  readonly #chunks: ChunkRef[] = [];
+  readonly #settled = new Set<Promise<unknown>>();
+  #inFlight = 0;
+  #wake: (() => void) | undefined;
+  #failure: unknown;
+
+  constructor(options: RingObjectStoreOptions, objectId: string, signal: AbortSignal) {
+    this.#options = options;
+    this.#objectId = objectId;
+    if (signal.aborted) this.#abort.abort(signal.reason);
+    else signal.addEventListener('abort', () => this.#abort.abort(signal.reason), { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Sends a chunk; the promise, if any, resolves when the next one may follow. */
+  add(chunk: CutChunk): Promise<void> | undefined {
+    const ref = this.#name(chunk);
+    this.#chunks.push(ref);
+    const offer = this.#options.outbox.offer(chunk.pages, chunk.length);
+    const write = this.#options.writer.store({ ref, pages: chunk.pages, sourceUrl: offer.url }, this.signal);
+    this.#inFlight += 1;
+    write.acknowledged
+      .catch((error) => this.#fail(error))
+      .finally(() => {
+        this.#inFlight -= 1;
+        this.#wake?.();
+      });
+    const settled = write.settled.then((outcome) => {
+      offer.withdraw();
+      chunk.release();
+      this.#settled.delete(settled);
+      this.#options.onChunkSettled?.(ref, outcome.missing);
+    });
+    this.#settled.add(settled);
+    return this.#inFlight > this.#options.chunksInFlight
+      ? this.#room(this.#options.chunksInFlight)
+      : undefined;
+  }
+
+  /** Resolves with the chunks in order once each is acknowledged. */
+  async finish(): Promise<ChunkRef[]> {
+    await this.#room(0);
+    return this.#chunks;
+  }
+
+  /** Stops everything; resolves with what may lie on nodes when no copy is under way any more. */
+  async abort(reason: unknown): Promise<ChunkRef[]> {
+    this.#abort.abort(reason);
+    await Promise.all(this.#settled);
+    return this.#chunks;
+  }
+
+  async #room(limit: number): Promise<void> {
+    while (this.#inFlight > limit && this.#failure === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #name(chunk: CutChunk): ChunkRef {
+    const id = createChunkId(this.#objectId, this.#chunks.length, this.#options.randomBytes(4));
+    const blocks: number[] = [];
+    for (const page of chunk.pages) appendBlockChecksums(blocks, page);
+    return { id, position: positionOf(id), length: chunk.length, checksum: chunkChecksum(blocks) };
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#abort.abort(error);
+  }
+}
+
+class RingObjectReading implements ObjectReading {
+  readonly #reader: ChunkReader;
+  readonly #slices: readonly ChunkSlice[];
+  readonly #abort: AbortController;
+  #opened: SliceReading | undefined;
+  #ahead: Promise<SliceReading> | undefined;
+
+  constructor(
+    reader: ChunkReader,
+    slices: readonly ChunkSlice[],
+    opened: SliceReading,
+    abort: AbortController,
+  ) {
+    this.#reader = reader;
+    this.#slices = slices;
+    this.#opened = opened;
+    this.#abort = abort;
+  }
+
+  async sendTo(sink: Writable, signal: AbortSignal): Promise<void> {
+    const stop = () => this.#abort.abort(signal.aborted ? signal.reason : sinkClosed());
+    signal.addEventListener('abort', stop, { once: true });
+    sink.once('close', stop);
+    if (signal.aborted || sink.destroyed) stop();
+    try {
+      for (let index = 0; index < this.#slices.length; index++) {
+        const following = this.#slices[index + 1];
+        // The next chunk's first bytes travel while this one's last are being sent.
+        this.#ahead = following && this.#reader.open(following, this.#abort.signal);
+        this.#ahead?.catch(() => {});
+        await this.#opened!.pipe((piece) => writeTo(sink, piece));
+        this.#opened = await this.#ahead;
+        this.#ahead = undefined;
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      sink.off('close', stop);
+      this.cancel();
+    }
+  }
+
+  cancel(): void {
+    this.#opened?.cancel();
+    this.#opened = undefined;
+    this.#ahead?.then((reading) => reading.cancel()).catch(() => {});
+    this.#ahead = undefined;
+    this.#abort.abort(sinkClosed());
+  }
+}
+
+/** Resolves when the sink has taken the piece and its memory may be used again. */
+function writeTo(sink: Writable, piece: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    sink.write(piece, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+function sinkClosed(): Error {
+  return new Error('the receiver has gone');
+}
+
+/** The slices of chunks that make up bytes `first` to `last` of an object. */
+export function slicesOf(manifest: Manifest, first: number, last: number): ChunkSlice[] {
+  assert(first >= 0 && first <= last && last < manifest.size, 'the range lies within the object');
+  const slices: ChunkSlice[] = [];
+  let start = 0;
+  for (const ref of manifest.chunks) {
+    const end = start + ref.length - 1;
+    if (end >= first && start <= last) {
+      slices.push({ ref, first: Math.max(first - start, 0), last: Math.min(last, end) - start });
+    }
+    if (start > last) break;
+    start = end + 1;
+  }
+  return slices;
+}
