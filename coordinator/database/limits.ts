@@ -1,0 +1,21 @@
+/** Bounds of the database layer, with their units. */
+
+/** Connections one coordinator keeps to PostgreSQL, besides the one that listens for notifications. */
+export const POOL_CONNECTIONS_MAX = 10;
+/** A connection that is not established by then counts as refused. */
+export const CONNECT_TIMEOUT_MS = 5000;
+/** How long a starting coordinator waits for PostgreSQL to accept connections. */
+export const START_WAIT_MS = 30_000;
+export const START_RETRY_MS = 500;
+/** Idle TCP connections are probed after this long. */
+export const KEEP_ALIVE_DELAY_MS = 10_000;
+
+/** The listening connection proves that it is alive this often ... */
+export const HEARTBEAT_INTERVAL_MS = 15_000;
+/** ... and counts as lost when the answer takes longer than this. */
+export const HEARTBEAT_TIMEOUT_MS = 5000;
+export const RECONNECT_DELAY_MIN_MS = 100;
+export const RECONNECT_DELAY_MAX_MS = 5000;
+
+/** PostgreSQL refuses payloads of 8000 bytes and more. */
+export const NOTIFICATION_BYTES_MAX = 7999;

@@ -1,0 +1,18 @@
+import { Migrator } from 'kysely/migration';
+import type { Database } from './database.ts';
+import { migrations } from './migrations/index.ts';
+
+/**
+ * Brings the tables up to date, all pending migrations in one transaction. Several coordinators may call this
+ * at once: on PostgreSQL Kysely holds an advisory lock meanwhile, and PGlite has one connection only. Rejects
+ * when the database was migrated by a newer version.
+ */
+export async function migrateToLatest(database: Database): Promise<string[]> {
+  const migrator = new Migrator({
+    db: database,
+    provider: { getMigrations: async () => ({ ...migrations }) },
+  });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error !== undefined) throw error;
+  return (results ?? []).map(({ migrationName }) => migrationName);
+}

@@ -1,0 +1,7 @@
+import type { Migration } from 'kysely/migration';
+import { initial } from './0001-initial.ts';
+
+/** Every migration by its name, applied in the order of the names. A released one is never edited. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-initial': initial,
+};

