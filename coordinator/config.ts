@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { readConfig } from '../lib/config/read-config.ts';
+import { durationMs, sizeBytes } from '../lib/config/units.ts';
+
+const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+/** The environment of the coordinator. README.md explains each variable to operators. */
+const environmentSchema = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: wholeNumber(0, 65_535).default(5000),
+  DATA_DIR: z.string().default('./data/coordinator'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'expected postgresql://...')
+    .optional(),
+  CLUSTER_SECRET: z.string().min(16, 'must have at least 16 characters'),
+  ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  /** Copies of each chunk. Fixed for a cluster once its first layout exists. */
+  REPLICAS: wholeNumber(1, 7).default(3),
+  /** How many nodes must have registered before the first layout is made; at least REPLICAS. */
+  BOOTSTRAP_NODES: wholeNumber(1, 1000).optional(),
+  /** Base URLs of storage nodes to register at start, separated by commas. */
+  STORAGE_NODES: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim().replace(/\/$/, '')))
+    .pipe(z.array(z.url({ protocol: /^http$/ })))
+    .default([]),
+  /** Host name or address under which storage nodes reach this machine. */
+  ADVERTISE_HOST: z.string().optional(),
+  /** Port on which storage nodes fetch new chunks; 0 picks a free one. */
+  OUTBOX_PORT: wholeNumber(0, 65_535).default(0),
+  UPLOAD_BUFFERS: sizeBytes().default(64 * 1024 * 1024),
+  CHUNK_SIZE: sizeBytes()
+    .refine((bytes) => bytes >= 1024 ** 2 && bytes <= 8 * 1024 ** 2 && bytes % 1024 ** 2 === 0, {
+      message: 'must be a whole number of MiB from 1 to 8',
+    })
+    .default(8 * 1024 * 1024),
+  MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
+  /** Which origins may use the API from a browser; `*` for all. */
+  CORS_ORIGINS: z
+    .string()
+    .default('*')
+    .transform((text) => text.split(',').map((part) => part.trim())),
+  HEALTH_INTERVAL: durationMs().default(1000),
+  DOWN_AFTER: durationMs().default(10_000),
+  SWEEP_INTERVAL: durationMs().default(300_000),
+  SWEEP_MIN_AGE: durationMs().default(60_000),
+  UPLOAD_LEASE: durationMs().default(120_000),
+  UPLOAD_IDLE_TIMEOUT: durationMs().default(60_000),
+  READ_STALL_TIMEOUT: durationMs().default(1000),
+  COPY_TIMEOUT: durationMs().default(15_000),
+  STOP_TIMEOUT: durationMs().default(20_000),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+export type Config = Readonly<z.infer<typeof environmentSchema>> & { readonly BOOTSTRAP_NODES: number };
+
+/** Throws ConfigError naming every variable that is wrong. */
+export function readCoordinatorConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const config = readConfig(environmentSchema, environment);
+  return Object.freeze({
+    ...config,
+    BOOTSTRAP_NODES: Math.max(config.BOOTSTRAP_NODES ?? config.REPLICAS, config.REPLICAS),
+  });
+}

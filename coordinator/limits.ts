@@ -1,0 +1,25 @@
+/** Numbers that bound something and that no operator needs to change. Units are in the names. */
+export const LIMITS = {
+  headerBytesMax: 16 * 1024,
+  headersTimeoutMs: 20_000,
+  keepAliveTimeoutMs: 65_000,
+  drainTimeoutMs: 10_000,
+  jsonBodyBytesMax: 64 * 1024,
+  /** Idle connections kept to each storage node. */
+  nodeConnectionsIdleMax: 64,
+  nodeConnectTimeoutMs: 2000,
+  /** Buffer that a read from a node lands in, one per connection. */
+  readStageBytes: 256 * 1024,
+  /** How often every node is tried for one byte before a read fails. */
+  readRoundsMax: 3,
+  /** Chunks of one upload that may wait for their quorum while the next one fills. */
+  chunksInFlightMax: 2,
+  /** A chunk that fills slowly is cut short after this while other uploads wait for memory. */
+  slowChunkAfterMs: 2000,
+  /** Copies still missing after a quorum get this much longer before another node takes them. */
+  stragglerTimeoutMs: 3000,
+  /** A receiver that takes nothing for this long is cut off. */
+  clientIdleTimeoutMs: 60_000,
+  /** Videos whose row and manifest are kept in memory. */
+  cachedVideosMax: 10_000,
+} as const;
