@@ -1,0 +1,215 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DatabaseHandle } from '../database/database.ts';
+import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
+import { createChunkId, positionOf } from './chunk-id.ts';
+import type { ChunkRef } from './manifest.ts';
+import type { StoredObject } from './object-repository.ts';
+import { SqlObjectRepository } from './sql-object-repository.ts';
+
+const HOUR_MS = 3_600_000;
+
+function chunksOf(objectId: string, count: number): ChunkRef[] {
+  return Array.from({ length: count }, (_, sequence) => {
+    const id = createChunkId(objectId, sequence, randomBytes(4));
+    return {
+      id,
+      position: positionOf(id),
+      length: 1000 + sequence,
+      checksum: 0xffff_0000 + (sequence & 0xff),
+    };
+  });
+}
+
+function storedObject(chunks: readonly ChunkRef[]): StoredObject {
+  const size = chunks.reduce((sum, { length }) => sum + length, 0);
+  return { size, sha256: createHash('sha256').update(String(size)).digest(), chunks };
+}
+
+describe.each(ENGINES)('objects on %s', (engine) => {
+  let handle: DatabaseHandle;
+  let objects: SqlObjectRepository;
+  beforeAll(async () => {
+    handle = await openTestDatabase(engine);
+    objects = new SqlObjectRepository(handle.kysely);
+  });
+  afterAll(() => handle[Symbol.asyncDispose]());
+
+  const commit = (objectId: string, chunks: readonly ChunkRef[]) =>
+    handle.kysely
+      .transaction()
+      .execute((transaction) => objects.commit(transaction, objectId, storedObject(chunks)));
+  const remove = (objectId: string) =>
+    handle.kysely.transaction().execute((transaction) => objects.delete(transaction, objectId));
+  const isOpen = async (objectId: string) => (await objects.renew([objectId], HOUR_MS)).length === 0;
+  const letLeaseRunOut = (objectId: string) =>
+    handle.kysely
+      .updateTable('objects')
+      .set({ lease_expires_at: sql<Date>`now() - interval '1 second'` })
+      .where('id', '=', objectId)
+      .execute();
+
+  test('a committed manifest comes back as it went in, in order', async () => {
+    const objectId = randomUUID();
+    const chunks = chunksOf(objectId, 12);
+    await objects.open(objectId, HOUR_MS);
+    expect(await objects.manifest(objectId)).toBeNull();
+    await commit(objectId, chunks);
+    expect(await objects.manifest(objectId)).toEqual({ objectId, size: storedObject(chunks).size, chunks });
+  });
+
+  test('a manifest of very many chunks fits one commit', async () => {
+    const objectId = randomUUID();
+    const chunks = chunksOf(objectId, 20_000);
+    await objects.open(objectId, HOUR_MS);
+    await commit(objectId, chunks);
+    expect((await objects.manifest(objectId))?.chunks).toEqual(chunks);
+    await remove(objectId);
+  });
+
+  test('an object without a chunk has an empty manifest', async () => {
+    const objectId = randomUUID();
+    await objects.open(objectId, HOUR_MS);
+    await commit(objectId, []);
+    expect(await objects.manifest(objectId)).toEqual({ objectId, size: 0, chunks: [] });
+  });
+
+  test('an object is opened once', async () => {
+    const objectId = randomUUID();
+    await objects.open(objectId, HOUR_MS);
+    await expect(objects.open(objectId, HOUR_MS)).rejects.toThrow(/duplicate key/);
+  });
+
+  test('what is not open cannot be committed', async () => {
+    const unknown = randomUUID();
+    await expect(commit(unknown, [])).rejects.toMatchObject({ code: 'upload_expired' });
+    const twice = randomUUID();
+    await objects.open(twice, HOUR_MS);
+    await commit(twice, []);
+    await expect(commit(twice, [])).rejects.toMatchObject({ code: 'upload_expired' });
+    const abandoned = randomUUID();
+    await objects.open(abandoned, HOUR_MS);
+    await objects.abandon(abandoned);
+    await expect(commit(abandoned, [])).rejects.toMatchObject({ code: 'upload_expired' });
+  });
+
+  test('a commit that is rolled back leaves the object open', async () => {
+    const objectId = randomUUID();
+    await objects.open(objectId, HOUR_MS);
+    const attempt = handle.kysely.transaction().execute(async (transaction) => {
+      await objects.commit(transaction, objectId, storedObject(chunksOf(objectId, 2)));
+      throw new Error('the video could not be stored');
+    });
+    await expect(attempt).rejects.toThrow('the video could not be stored');
+    expect(await objects.manifest(objectId)).toBeNull();
+    expect(await isOpen(objectId)).toBe(true);
+  });
+
+  test('renewing tells which objects are no longer open', async () => {
+    const [open, committed, unknown] = [randomUUID(), randomUUID(), randomUUID()];
+    await objects.open(open, HOUR_MS);
+    await objects.open(committed, HOUR_MS);
+    await commit(committed, []);
+    expect(await objects.renew([open, committed, unknown], HOUR_MS)).toEqual([committed, unknown]);
+    expect(await objects.renew([], HOUR_MS)).toEqual([]);
+  });
+
+  test('abandoning and deleting touch only what they are for', async () => {
+    const objectId = randomUUID();
+    await objects.open(objectId, HOUR_MS);
+    await remove(objectId);
+    expect(await isOpen(objectId)).toBe(true);
+    await commit(objectId, []);
+    await objects.abandon(objectId);
+    expect(await objects.manifest(objectId)).not.toBeNull();
+    await remove(objectId);
+    expect(await objects.manifest(objectId)).toBeNull();
+  });
+
+  test('expiry removes open objects whose lease ran out, and nothing else', async () => {
+    const [fresh, late, committed, renewed] = Array.from({ length: 4 }, () => randomUUID());
+    for (const id of [fresh, late, committed, renewed]) await objects.open(id!, HOUR_MS);
+    await commit(committed!, []);
+    await letLeaseRunOut(late!);
+    await letLeaseRunOut(committed!);
+    await letLeaseRunOut(renewed!);
+    expect(await objects.renew([renewed!], HOUR_MS)).toEqual([]);
+    expect(await objects.expireOpen()).toBe(1);
+    expect(await objects.expireOpen()).toBe(0);
+    expect(await isOpen(fresh!)).toBe(true);
+    expect(await isOpen(renewed!)).toBe(true);
+    expect(await isOpen(late!)).toBe(false);
+    expect(await objects.manifest(committed!)).not.toBeNull();
+  });
+
+  test('a lease runs by the database clock from the moment it is given', async () => {
+    const objectId = randomUUID();
+    await objects.open(objectId, 1);
+    await expect.poll(() => objects.expireOpen()).toBe(1);
+  });
+
+  test('chunks are alive while their object is open or a committed manifest names them', async () => {
+    const [open, committed, unknown] = [randomUUID(), randomUUID(), randomUUID()];
+    const running = chunksOf(open, 2);
+    const named = chunksOf(committed, 2);
+    const replaced = chunksOf(committed, 2);
+    const orphans = chunksOf(unknown, 2);
+    await objects.open(open, HOUR_MS);
+    await objects.open(committed, HOUR_MS);
+    await commit(committed, named);
+    const all = [...running, ...named, ...replaced, ...orphans].map(({ id }) => id);
+    const expected = [...running, ...named].map(({ id }) => id);
+    const alive = await objects.aliveAmong([...all, 'not-made-by-us']);
+    expect([...alive].sort()).toEqual(expected.sort());
+    expect(await objects.aliveAmong([])).toEqual(new Set());
+
+    await remove(committed);
+    await letLeaseRunOut(open);
+    // A lease that ran out still protects until the expiry removed the object.
+    expect((await objects.aliveAmong(all)).size).toBe(2);
+    await objects.expireOpen();
+    expect(await objects.aliveAmong(all)).toEqual(new Set());
+  });
+
+  test('an object that is being committed is never seen as dead', async () => {
+    for (let round = 0; round < 10; round++) {
+      const objectId = randomUUID();
+      const chunks = chunksOf(objectId, 3);
+      const ids = chunks.map(({ id }) => id);
+      await objects.open(objectId, HOUR_MS);
+      const questions = Array.from({ length: 5 }, () => objects.aliveAmong(ids));
+      const [, ...answers] = await Promise.all([commit(objectId, chunks), ...questions]);
+      for (const alive of answers) expect(alive.size).toBe(3);
+    }
+  });
+
+  test('of expiry and commit at the same time exactly one wins', async () => {
+    for (let round = 0; round < 10; round++) {
+      const objectId = randomUUID();
+      await objects.open(objectId, HOUR_MS);
+      await letLeaseRunOut(objectId);
+      const [committed, expired] = await Promise.all([
+        commit(objectId, chunksOf(objectId, 2)).then(
+          () => 1,
+          () => 0,
+        ),
+        objects.expireOpen(),
+      ]);
+      expect(committed + expired).toBe(1);
+      expect((await objects.manifest(objectId)) !== null).toBe(committed === 1);
+    }
+  });
+
+  // PGlite has one connection: there nothing can happen inside another's transaction.
+  test.runIf(engine === 'postgresql')('expiry passes over an object that is being committed', async () => {
+    const objectId = randomUUID();
+    await objects.open(objectId, HOUR_MS);
+    await letLeaseRunOut(objectId);
+    await handle.kysely.transaction().execute(async (transaction) => {
+      await objects.commit(transaction, objectId, storedObject([]));
+      expect(await objects.expireOpen()).toBe(0);
+    });
+    expect(await objects.manifest(objectId)).not.toBeNull();
+  });
+});

@@ -1,0 +1,142 @@
+import { type RawBuilder, sql } from 'kysely';
+import { AppError } from '../../lib/errors/app-error.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import type { ErrorCode } from '../errors.ts';
+import { objectIdOf, positionOf } from './chunk-id.ts';
+import type { ChunkRef, Manifest } from './manifest.ts';
+import type { ObjectRepository, StoredObject } from './object-repository.ts';
+
+/** Objects and manifests in the tables `objects` and `chunks`. Leases run by the database's clock. */
+export class SqlObjectRepository implements ObjectRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async open(objectId: string, leaseMs: number): Promise<void> {
+    await this.#database
+      .insertInto('objects')
+      .values({ id: objectId, state: 'open', size: null, sha256: null, lease_expires_at: inMs(leaseMs) })
+      .execute();
+  }
+
+  async renew(objectIds: readonly string[], leaseMs: number): Promise<string[]> {
+    if (objectIds.length === 0) return [];
+    const rows = await this.#database
+      .updateTable('objects')
+      .set({ lease_expires_at: inMs(leaseMs) })
+      .where('id', '=', anyOf(objectIds, 'uuid'))
+      .where('state', '=', 'open')
+      .returning('id')
+      .execute();
+    const renewed = new Set(rows.map(({ id }) => id));
+    return objectIds.filter((id) => !renewed.has(id));
+  }
+
+  async commit(transaction: Transaction, objectId: string, stored: StoredObject): Promise<void> {
+    // The update waits for an expiry that has the row, and then finds it gone; an expiry that comes later finds
+    // the object committed.
+    const row = await transaction
+      .updateTable('objects')
+      .set({ state: 'committed', size: stored.size, sha256: stored.sha256, lease_expires_at: null })
+      .where('id', '=', objectId)
+      .where('state', '=', 'open')
+      .returning('id')
+      .executeTakeFirst();
+    if (row === undefined) {
+      throw new AppError<ErrorCode>('upload_expired', 'The upload took too long and was given up.');
+    }
+    const { chunks } = stored;
+    if (chunks.length === 0) return;
+    // One statement with one array a column: a value a parameter would end at 65,535 of them.
+    await sql`
+      insert into chunks (object_id, index, id, position, length, checksum)
+      select ${objectId}::uuid, chunk.ordinality - 1, chunk.id, chunk.position, chunk.length, chunk.checksum
+      from unnest(
+        ${column(chunks, 'id')}::text[], ${column(chunks, 'position')}::bigint[],
+        ${column(chunks, 'length')}::integer[], ${column(chunks, 'checksum')}::bigint[]
+      ) with ordinality as chunk (id, position, length, checksum, ordinality)
+    `.execute(transaction);
+  }
+
+  async abandon(objectId: string): Promise<void> {
+    await this.#database
+      .deleteFrom('objects')
+      .where('id', '=', objectId)
+      .where('state', '=', 'open')
+      .execute();
+  }
+
+  async manifest(objectId: string): Promise<Manifest | null> {
+    const rows = await this.#database
+      .selectFrom('objects')
+      .leftJoin('chunks', 'chunks.object_id', 'objects.id')
+      .select(['objects.size', 'chunks.id', 'chunks.position', 'chunks.length', 'chunks.checksum'])
+      .where('objects.id', '=', objectId)
+      .where('objects.state', '=', 'committed')
+      .orderBy('chunks.index')
+      .execute();
+    const [first] = rows;
+    if (first === undefined) return null;
+    const chunks = rows.flatMap(({ id, position, length, checksum }): ChunkRef[] =>
+      // An empty object has one row without a chunk.
+      id === null ? [] : [{ id, position: position!, length: length!, checksum: checksum! }],
+    );
+    return { objectId, size: first.size!, chunks };
+  }
+
+  async delete(transaction: Transaction, objectId: string): Promise<void> {
+    await transaction
+      .deleteFrom('objects')
+      .where('id', '=', objectId)
+      .where('state', '=', 'committed')
+      .execute();
+  }
+
+  async aliveAmong(chunkIds: readonly string[]): Promise<Set<string>> {
+    if (chunkIds.length === 0) return new Set();
+    // Both halves have to see one snapshot: an object that is committed between two statements would be in
+    // neither, and its chunks would be swept.
+    const { rows } = await sql<{ id: string }>`
+      select asked.id
+      from unnest(
+        ${[...chunkIds]}::text[], ${chunkIds.map(positionOf)}::bigint[],
+        ${chunkIds.map((id) => objectIdOf(id) ?? null)}::uuid[]
+      ) as asked (id, position, object_id)
+      where exists (select from chunks where chunks.position = asked.position and chunks.id = asked.id)
+        or exists (select from objects where objects.id = asked.object_id and objects.state = 'open')
+    `.execute(this.#database);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  async expireOpen(): Promise<number> {
+    // A row that is locked is being renewed or committed at this moment: leave it to the next call.
+    const rows = await this.#database
+      .deleteFrom('objects')
+      .where('id', 'in', (select) =>
+        select
+          .selectFrom('objects')
+          .select('id')
+          .where('state', '=', 'open')
+          .where('lease_expires_at', '<', sql<Date>`now()`)
+          .forUpdate()
+          .skipLocked(),
+      )
+      .returning('id')
+      .execute();
+    return rows.length;
+  }
+}
+
+function inMs(leaseMs: number): RawBuilder<Date> {
+  return sql<Date>`now() + ${leaseMs}::integer * interval '1 millisecond'`;
+}
+
+function anyOf(values: readonly string[], type: 'uuid'): RawBuilder<string> {
+  return sql<string>`any(${[...values]}::${sql.raw(type)}[])`;
+}
+
+function column<Name extends keyof ChunkRef>(chunks: readonly ChunkRef[], name: Name): ChunkRef[Name][] {
+  return chunks.map((chunk) => chunk[name]);
+}
