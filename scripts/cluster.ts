@@ -46,11 +46,11 @@ export class Cluster implements AsyncDisposable {
     mkdirSync(join(options.dataDir, 'logs'), { recursive: true });
     try {
       await cluster.startCoordinator();
-      const started = Array.from({ length: options.nodeCount }, (_, index) => cluster.startNode(index));
-      for (const result of await Promise.allSettled(started)) {
-        if (result.status === 'fulfilled') cluster.nodes.push(result.value);
-        else throw result.reason;
-      }
+      const starts = await Promise.allSettled(
+        Array.from({ length: options.nodeCount }, (_, index) => cluster.startNode(index)),
+      );
+      for (const start of starts) if (start.status === 'fulfilled') cluster.nodes.push(start.value);
+      for (const start of starts) if (start.status === 'rejected') throw start.reason;
       await cluster.untilReady();
       return cluster;
     } catch (error) {
@@ -76,6 +76,7 @@ export class Cluster implements AsyncDisposable {
       script: COORDINATOR,
       logFile: join(options.dataDir, 'logs/coordinator.log'),
       ...(options.onPlainLine ? { onPlainLine: options.onPlainLine } : {}),
+      ...(options.signal ? { signal: options.signal } : {}),
       env: {
         HOST: options.host ?? '127.0.0.1',
         PORT: previousPort ?? String(options.port ?? 0),
@@ -101,6 +102,7 @@ export class Cluster implements AsyncDisposable {
       name: `node-${index + 1}`,
       script: STORAGE_NODE,
       logFile: join(options.dataDir, `logs/node-${index + 1}.log`),
+      ...(options.signal ? { signal: options.signal } : {}),
       args: ['--dir', this.nodeDir(index), '--port', port, '--join', this.coordinator.url],
       env: {
         CLUSTER_SECRET: this.secret,

@@ -14,6 +14,8 @@ export interface ManagedProcessOptions {
   /** Sees every line that is not a JSON log line, such as a secret that is printed once. */
   readonly onPlainLine?: (line: string) => void;
   readonly startTimeoutMs?: number;
+  /** Aborting ends a process that does not listen yet. */
+  readonly signal?: AbortSignal;
 }
 
 /** A server of this project as a child process that says when it listens. */
@@ -68,8 +70,11 @@ export class ManagedProcess implements AsyncDisposable {
     createInterface({ input: child.stderr! }).on('line', onLine);
     void exited.then(() => closeLog(log));
 
+    const giveUp = () => child.kill('SIGKILL');
+    options.signal?.addEventListener('abort', giveUp);
+    if (options.signal?.aborted) giveUp();
     const timer = setTimeout(() => {
-      child.kill('SIGKILL');
+      giveUp();
       listening.reject(new Error(`${options.name} did not listen in time.\n${lastLines.join('\n')}`));
     }, options.startTimeoutMs ?? 60_000);
     void exited.then((how) =>
@@ -79,6 +84,7 @@ export class ManagedProcess implements AsyncDisposable {
       return new ManagedProcess(options.name, child, await listening.promise, exited);
     } finally {
       clearTimeout(timer);
+      options.signal?.removeEventListener('abort', giveUp);
     }
   }
 

@@ -62,6 +62,8 @@ function watch(
   });
 }
 
+const stopping = new AbortController();
+
 async function main(): Promise<void> {
   const config = readConfig(environmentSchema, process.env);
   const dataDir = resolve(config.DATA_DIR);
@@ -70,19 +72,20 @@ async function main(): Promise<void> {
   if (replicas < config.REPLICAS)
     say(`With ${config.NODES} nodes there are ${replicas} copies, not ${config.REPLICAS}.`);
 
-  const stopping = new AbortController();
-  let cluster: Cluster | undefined;
   const stop = async () => {
     if (stopping.signal.aborted) return;
     stopping.abort();
     say('Stopping ...');
-    await cluster?.[Symbol.asyncDispose]();
+    await starting.then(
+      (cluster) => cluster[Symbol.asyncDispose](),
+      () => {}, // A start that was given up has stopped what it started.
+    );
     process.exit(0);
   };
   process.on('SIGINT', () => void stop());
   process.on('SIGTERM', () => void stop());
 
-  cluster = await Cluster.start({
+  const starting = Cluster.start({
     dataDir,
     nodeCount: config.NODES,
     replicas,
@@ -96,6 +99,7 @@ async function main(): Promise<void> {
     onPlainLine: say,
     signal: stopping.signal,
   });
+  const cluster = await starting;
   watch(cluster, cluster.coordinator, 'coordinator', stopping.signal);
   for (const [index, node] of cluster.nodes.entries()) {
     watch(cluster, node, index, stopping.signal);
@@ -106,6 +110,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error) => {
+  if (stopping.signal.aborted) return;
   process.stderr.write(`${error instanceof ConfigError ? error.message : String(error?.stack ?? error)}\n`);
   process.exit(1);
 });

@@ -1,0 +1,69 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What the coordinator counts about itself, in Prometheus' terms. One per process. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly requestSeconds: Histogram<'method' | 'status'>;
+  readonly uploadedBytes: Counter;
+  readonly sentBytes: Counter;
+  readonly chunksWritten: Counter<'copies'>;
+  readonly readFailovers: Counter;
+  readonly badCopies: Counter<'kind'>;
+  readonly sweptChunks: Counter;
+
+  constructor() {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.requestSeconds = new Histogram({
+      name: 'orbitvids_request_seconds',
+      help: 'Time from a request to the end of its response',
+      labelNames: ['method', 'status'],
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+      registers,
+    });
+    this.uploadedBytes = new Counter({
+      name: 'orbitvids_uploaded_bytes_total',
+      help: 'Bytes of objects that were stored',
+      registers,
+    });
+    this.sentBytes = new Counter({
+      name: 'orbitvids_sent_bytes_total',
+      help: 'Bytes of objects sent to clients',
+      registers,
+    });
+    this.chunksWritten = new Counter({
+      name: 'orbitvids_chunks_written_total',
+      help: 'Chunks acknowledged, by whether all their copies were made at once',
+      labelNames: ['copies'],
+      registers,
+    });
+    this.readFailovers = new Counter({
+      name: 'orbitvids_read_failovers_total',
+      help: 'Reads that another node finished after one broke off',
+      registers,
+    });
+    this.badCopies = new Counter({
+      name: 'orbitvids_bad_copies_total',
+      help: 'Copies found absent or corrupt while reading',
+      labelNames: ['kind'],
+      registers,
+    });
+    this.sweptChunks = new Counter({
+      name: 'orbitvids_swept_chunks_total',
+      help: 'Chunks that no manifest named and that were removed',
+      registers,
+    });
+  }
+
+  /** A gauge that is read when the metrics are asked for. */
+  observe(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
