@@ -1,0 +1,22 @@
+# One image for every process of OrbitVids; the command decides which one runs.
+FROM node:24-bookworm-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --no-audit --no-fund
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production HOST=0.0.0.0
+WORKDIR /app
+COPY --from=packages /app/node_modules node_modules
+COPY package.json ./
+COPY lib lib
+COPY coordinator coordinator
+COPY storage-node storage-node
+# Volumes mounted here take over this owner.
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+ENV DATA_DIR=/data STORAGE_DIR=/data
+EXPOSE 5000
+STOPSIGNAL SIGTERM
+CMD ["node", "coordinator/main.ts"]
