@@ -28,7 +28,7 @@ export function keepPrevious(placement: Placement, members: readonly Member[], t
     let kept = 0;
     for (const owner of wanted) {
       if (kept === replicas || !placement.mayAdd(range, owner)) continue;
-      // Everybody keeps his slot, so that a range without change keeps its order of owners.
+      // An owner that stays keeps its slot, so that a range without change keeps its order of owners.
       placement.set(first + (replicas === previous.replicas ? owners.indexOf(owner) : kept), owner);
       kept++;
     }
@@ -114,7 +114,8 @@ function chooseReplacement(
     const range = (start + offset) & (rangeCount - 1);
     if (placement.owns(range, taker)) continue;
     const returns = placement.owned(range, taker) ? -1e6 : 0;
-    for (let slot = range * replicas; slot < (range + 1) * replicas; slot++) {
+    // Backwards, so that of equally good slots the primary's, which stands first, is the last to be taken.
+    for (let slot = (range + 1) * replicas - 1; slot >= range * replicas; slot--) {
       const owner = table[slot]!;
       if (counts[owner]! <= targets[owner]! || !placement.mayReplace(range, owner, taker)) continue;
       candidates++;

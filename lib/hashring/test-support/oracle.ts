@@ -115,3 +115,27 @@ export function fewestMoves(previous: Layout, request: Request): number {
   if (placed !== rangeCount * replicas) throw new Error(`the oracle placed only ${placed} slots`);
   return cost - demanded * reward;
 }
+
+/** The most ranges that can keep their old primary with these owners and with balanced primaries. */
+export function mostPrimariesKept(previous: Layout, layout: Layout): number {
+  const { members, rangeCount, replicas, table } = layout;
+  const parts = rangeCount / previous.rangeCount;
+  const flow = new MinCostFlow(2 + rangeCount + members.length);
+  const reward = -1e6;
+  const counts = members.map((_, member) => table.filter((owner) => owner === member).length);
+  for (let range = 0; range < rangeCount; range++) {
+    const oldPrimary = previous.members[previous.table[Math.floor(range / parts) * previous.replicas]!]!.id;
+    flow.addArc(0, 2 + range, 1, 0);
+    for (const owner of table.subarray(range * replicas, (range + 1) * replicas)) {
+      flow.addArc(2 + range, 2 + rangeCount + owner, 1, members[owner]!.id === oldPrimary ? -1 : 0);
+    }
+  }
+  let demanded = 0;
+  for (const [member, count] of counts.entries()) {
+    const floor = Math.floor(count / replicas);
+    demanded += floor;
+    flow.addArc(2 + rangeCount + member, 1, floor, reward);
+    flow.addArc(2 + rangeCount + member, 1, Math.ceil(count / replicas) - floor, 0);
+  }
+  return 0 - (flow.run(0, 1).cost - demanded * reward);
+}
