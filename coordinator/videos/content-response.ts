@@ -1,0 +1,200 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { AppError } from '../../lib/errors/app-error.ts';
+import type { ObjectReading, ObjectStore } from '../chunks/object-store.ts';
+import type { ErrorCode } from '../errors.ts';
+import { type ByteRange, type RangeSelection, selectRanges } from './byte-ranges.ts';
+import { allowsRange, evaluateRead } from './conditional.ts';
+import type { VideoContent } from './content.ts';
+import { RANGES_MAX } from './limits.ts';
+import { byterangesOf } from './multipart-byteranges.ts';
+
+export interface ContentRequest {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly requestId: string | undefined;
+  /** Whether to offer the bytes as a file to save. */
+  readonly download: boolean;
+}
+
+export interface ContentResponderOptions {
+  readonly store: Pick<ObjectStore, 'read'>;
+  /** A client that takes no byte for so long is cut off. */
+  readonly clientIdleTimeoutMs: number;
+  /** Makes the separators of multipart answers; not to be guessed by whoever uploads. */
+  readonly createBoundary: () => string;
+}
+
+/** Cross-origin players may read the bytes, and these of the headers. */
+export const CONTENT_CORS_HEADERS = {
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers':
+    'accept-ranges, content-disposition, content-length, content-range, etag, last-modified, repr-digest, x-request-id',
+} as const;
+
+const WHOLE: RangeSelection = { kind: 'whole' };
+
+/** Answers requests for a video's bytes (RFC 9110 sections 13 and 14), straight into Node's response. */
+export class ContentResponder {
+  readonly #options: ContentResponderOptions;
+
+  constructor(options: ContentResponderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the answer was handed to the connection or the connection was cut. Rejects only before the first
+   * byte, with `precondition_failed`, `range_not_satisfiable` or what kept the first chunk from being read.
+   */
+  async answer(content: VideoContent, request: ContentRequest): Promise<void> {
+    const { incoming, outgoing } = request;
+    const { size } = content.manifest;
+    const verdict = evaluateRead(incoming.headers, content);
+    if (verdict === 'failed') throw preconditionFailed();
+    if (verdict === 'not-modified') {
+      outgoing.writeHead(304, sharedHeaders(content, request));
+      outgoing.end();
+      return;
+    }
+    if (incoming.method === 'HEAD') {
+      // Range is defined for GET only, so that this is the head of the whole.
+      outgoing.writeHead(200, bodyHeaders(content, request, content.contentType, size));
+      outgoing.end();
+      return;
+    }
+    const selection = selectionOf(content, incoming);
+    if (selection.kind === 'unsatisfiable') throw notSatisfiable(size);
+    if (selection.kind === 'whole') {
+      const head = () => outgoing.writeHead(200, bodyHeaders(content, request, content.contentType, size));
+      await this.#send(content, request, [{ first: 0, last: size - 1 }], head);
+    } else if (selection.parts.length === 1) {
+      await this.#sendPart(content, request, selection.parts[0]!);
+    } else {
+      await this.#sendParts(content, request, selection.parts);
+    }
+  }
+
+  #sendPart(content: VideoContent, request: ContentRequest, part: ByteRange): Promise<void> {
+    return this.#send(content, request, [part], () => {
+      const headers = bodyHeaders(content, request, content.contentType, part.last - part.first + 1);
+      headers['content-range'] = `bytes ${part.first}-${part.last}/${content.manifest.size}`;
+      request.outgoing.writeHead(206, headers);
+    });
+  }
+
+  #sendParts(content: VideoContent, request: ContentRequest, parts: readonly ByteRange[]): Promise<void> {
+    const layout = byterangesOf({
+      parts,
+      boundary: this.#options.createBoundary(),
+      contentType: content.contentType,
+      size: content.manifest.size,
+    });
+    const head = () =>
+      request.outgoing.writeHead(
+        206,
+        bodyHeaders(content, request, layout.contentType, layout.contentLength),
+      );
+    return this.#send(content, request, parts, head, layout);
+  }
+
+  /**
+   * 1. Opens the first part: until its first byte is at hand, an error can still be answered.
+   * 2. Writes the head, then each part between its separators.
+   * 3. From then on an error cuts the connection: a client must never take a short body for a whole one.
+   */
+  async #send(
+    content: VideoContent,
+    request: ContentRequest,
+    parts: readonly ByteRange[],
+    writeHead: () => void,
+    separators?: { readonly before: readonly string[]; readonly end: string },
+  ): Promise<void> {
+    const { outgoing } = request;
+    const { store, clientIdleTimeoutMs } = this.#options;
+    const gone = new AbortController();
+    const onClose = () => gone.abort(new Error('the client has gone'));
+    outgoing.once('close', onClose);
+    let reading: ObjectReading | undefined;
+    try {
+      reading = await store.read(content.manifest, parts[0]!.first, parts[0]!.last);
+      if (outgoing.destroyed || gone.signal.aborted) return;
+      // Node's own timer: it starts again with every byte that the client's side acknowledges.
+      outgoing.setTimeout(clientIdleTimeoutMs);
+      writeHead();
+      for (let index = 0; index < parts.length; index++) {
+        const part = parts[index]!;
+        if (separators) outgoing.write(separators.before[index]!);
+        reading ??= await store.read(content.manifest, part.first, part.last);
+        await reading.sendTo(outgoing, gone.signal);
+        reading = undefined;
+      }
+      outgoing.end(separators?.end);
+    } catch (error) {
+      if (!outgoing.headersSent) throw error;
+      outgoing.destroy();
+      if (!gone.signal.aborted) throw new BodyCutError(error);
+    } finally {
+      reading?.cancel();
+      outgoing.off('close', onClose);
+    }
+  }
+}
+
+/** The bytes could not be had in the middle of a body; the connection is cut already, and nobody is left to tell. */
+export class BodyCutError extends Error {
+  constructor(cause: unknown) {
+    super('a body was cut short', { cause });
+    this.name = 'BodyCutError';
+  }
+}
+
+function selectionOf(content: VideoContent, incoming: IncomingMessage): RangeSelection {
+  const { range, 'if-range': ifRange } = incoming.headers;
+  if (range === undefined || !allowsRange(ifRange as string | undefined, content)) return WHOLE;
+  return selectRanges(range, content.manifest.size, RANGES_MAX);
+}
+
+/** What every successful answer says, 304 included. */
+function sharedHeaders(content: VideoContent, request: ContentRequest): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {
+    'accept-ranges': 'bytes',
+    'cache-control': 'public, max-age=0, must-revalidate, no-transform',
+    etag: content.etag,
+    'last-modified': content.lastModified,
+    'access-control-allow-origin': CONTENT_CORS_HEADERS['access-control-allow-origin'],
+    'access-control-expose-headers': CONTENT_CORS_HEADERS['access-control-expose-headers'],
+  };
+  if (request.requestId !== undefined) headers['x-request-id'] = request.requestId;
+  return headers;
+}
+
+function bodyHeaders(
+  content: VideoContent,
+  request: ContentRequest,
+  contentType: string,
+  contentLength: number,
+): OutgoingHttpHeaders {
+  const headers = sharedHeaders(content, request);
+  headers['content-type'] = contentType;
+  headers['content-length'] = contentLength;
+  headers['content-disposition'] = request.download ? content.attachment : content.inline;
+  headers['repr-digest'] = content.reprDigest;
+  headers['x-content-type-options'] = 'nosniff';
+  return headers;
+}
+
+function preconditionFailed(): AppError {
+  return new AppError<ErrorCode>(
+    'precondition_failed',
+    'The video is not in the state that the request names.',
+  );
+}
+
+function notSatisfiable(size: number): AppError {
+  return new AppError<ErrorCode>(
+    'range_not_satisfiable',
+    `The video has ${size} bytes; none of the ranges can be sent.`,
+    {
+      details: { headers: { 'content-range': `bytes */${size}`, 'accept-ranges': 'bytes' } },
+    },
+  );
+}

@@ -1,0 +1,23 @@
+/** Numbers that bound what a client may send or ask for. What an operator may set is in the configuration. */
+export const TITLE_LENGTH_MAX = 300;
+export const DESCRIPTION_LENGTH_MAX = 20_000;
+/** Bytes of UTF-8: the longest name most file systems take. */
+export const FILENAME_BYTES_MAX = 255;
+export const CONTENT_TYPE_LENGTH_MAX = 255;
+
+export const JSON_BODY_BYTES_MAX = 64 * 1024;
+
+export const FORM_PARTS_MAX = 16;
+export const FORM_FIELD_BYTES_MAX = 128 * 1024;
+export const FORM_HEADER_BYTES_MAX = 8 * 1024;
+/** What a form may add to its file: boundaries, part headers and fields. */
+export const FORM_OVERHEAD_BYTES_MAX = FORM_PARTS_MAX * (FORM_FIELD_BYTES_MAX + FORM_HEADER_BYTES_MAX);
+
+export const LIST_LENGTH_DEFAULT = 20;
+export const LIST_LENGTH_MAX = 100;
+
+/** Ranges of one request, counted after overlapping and adjacent ones were joined. */
+export const RANGES_MAX = 16;
+
+/** Object ids of one lease renewal. */
+export const LEASE_BATCH_LENGTH = 500;

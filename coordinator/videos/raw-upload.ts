@@ -1,0 +1,36 @@
+import type { IncomingMessage } from 'node:http';
+import { claimedDigests } from './digest.ts';
+import { sanitizeFilename, suggestedFilename } from './filename.ts';
+import { incompleteBody, parseFields } from './parse-request.ts';
+import { uploadFieldsSchema } from './schema.ts';
+import type { Upload } from './upload.ts';
+
+/** An upload whose body is the video itself; everything about it stands in the headers and the query. */
+export function openRawUpload(
+  incoming: IncomingMessage,
+  query: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Upload {
+  const { headers } = incoming;
+  const { title, description, filename } = query;
+  const fields = parseFields(uploadFieldsSchema, { title, description, filename });
+  const suggested = suggestedFilename(headers['content-disposition']);
+  const metadata = {
+    ...fields,
+    filename: fields.filename ?? (suggested === undefined ? undefined : sanitizeFilename(suggested)),
+    contentType: headers['content-type'],
+    digests: claimedDigests({
+      'content-digest': headers['content-digest'],
+      'repr-digest': headers['repr-digest'],
+    }),
+  };
+  return {
+    body: incoming,
+    signal,
+    async finish() {
+      if (!incoming.complete) throw incompleteBody();
+      return metadata;
+    },
+    release() {},
+  };
+}

@@ -1,0 +1,190 @@
+import type { ServerResponse } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { AppError } from '../../lib/errors/app-error.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import type { ErrorCode } from '../errors.ts';
+import { matchesStrongly, matchesWeakly } from './conditional.ts';
+import { BodyCutError, CONTENT_CORS_HEADERS, type ContentResponder } from './content-response.ts';
+import { encodeCursor } from './cursor.ts';
+import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
+import { essenceOf } from './media-type.ts';
+import { openMultipartUpload } from './multipart-upload.ts';
+import { bodyTooLarge, incompleteBody, parseFields, readJson } from './parse-request.ts';
+import { openRawUpload } from './raw-upload.ts';
+import { listQuerySchema, type VideoJson, type VideoListJson, videoChangesSchema } from './schema.ts';
+import type { VersionTest, VideoService } from './service.ts';
+import type { Video } from './video-repository.ts';
+
+export interface VideoRoutesDeps {
+  readonly service: VideoService;
+  readonly responder: ContentResponder;
+  /** Guards what writes. */
+  readonly requireAdmin: MiddlewareHandler;
+  readonly logger: Logger;
+  /** Where the routes are mounted, for links and Location. */
+  readonly basePath: string;
+}
+
+interface VideoEnv {
+  Bindings: HttpBindings;
+  Variables: { requestId?: string };
+}
+type VideoContext = Context<VideoEnv>;
+
+/** `/videos` and below, to be mounted at `basePath` of a server of @hono/node-server. */
+export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
+  const { service, requireAdmin } = deps;
+  const routes = new Hono<VideoEnv>();
+  const urlOf = (id: string) => `${deps.basePath}/videos/${id}`;
+
+  routes.post('/videos', requireAdmin, async (c) => {
+    const video = await receive(service, c);
+    const json = toJson(video, urlOf(video.id));
+    return c.json(json, 201, { location: urlOf(video.id), etag: etagOf(video) });
+  });
+
+  routes.get('/videos', async (c) => {
+    const { limit, cursor } = parseFields(listQuerySchema, c.req.query());
+    const { videos, next } = await service.list(limit, cursor);
+    const items = videos.map((video) => toJson(video, urlOf(video.id)));
+    return c.json({ items, nextCursor: next && encodeCursor(next) } satisfies VideoListJson);
+  });
+
+  routes.get('/videos/:id', async (c) => {
+    const video = await service.find(idOf(c));
+    const etag = etagOf(video);
+    const ifNoneMatch = c.req.header('if-none-match');
+    if (ifNoneMatch !== undefined && matchesWeakly(ifNoneMatch, etag)) return c.body(null, 304, { etag });
+    return c.json(toJson(video, urlOf(video.id)), 200, { etag });
+  });
+
+  routes.patch('/videos/:id', requireAdmin, async (c) => {
+    const id = idOf(c);
+    const changes = parseFields(videoChangesSchema, await readJson(c.env.incoming, JSON_BODY_BYTES_MAX));
+    const video = await service.change(id, changes, versionTestOf(c));
+    return c.json(toJson(video, urlOf(id)), 200, { etag: etagOf(video) });
+  });
+
+  routes.delete('/videos/:id', requireAdmin, async (c) => {
+    await service.delete(idOf(c), versionTestOf(c));
+    return c.body(null, 204);
+  });
+
+  routes.get('/videos/:id/content', (c) => sendContent(deps, c));
+  routes.options('/videos/:id/content', (c) => c.body(null, 204, PREFLIGHT_HEADERS));
+  return routes;
+}
+
+const PREFLIGHT_HEADERS = {
+  ...CONTENT_CORS_HEADERS,
+  'access-control-allow-methods': 'GET, HEAD, OPTIONS',
+  'access-control-allow-headers':
+    'Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range, X-Request-Id',
+  'access-control-max-age': '86400',
+  allow: 'GET, HEAD, OPTIONS',
+};
+
+/** Everything that can be refused by the headers alone is refused before the body is touched. */
+async function receive(service: VideoService, c: VideoContext): Promise<Video> {
+  const { incoming, outgoing } = c.env;
+  const { headers } = incoming;
+  const isForm = essenceOf(headers['content-type'] ?? '') === 'multipart/form-data';
+  assertAcceptable(headers['content-type'], headers['content-encoding'], isForm);
+  const bytesMax = service.uploadBytesMax + (isForm ? FORM_OVERHEAD_BYTES_MAX : 0);
+  if (Number(headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(service.uploadBytesMax);
+  if (headers['content-length'] === '0') throw emptyBody();
+
+  const signal = goneSignal(outgoing);
+  const upload = isForm
+    ? await openMultipartUpload(incoming, signal)
+    : openRawUpload(incoming, c.req.query(), signal);
+  try {
+    return await service.upload(upload);
+  } finally {
+    upload.release();
+  }
+}
+
+function assertAcceptable(type: string | undefined, coding: string | undefined, isForm: boolean): void {
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'identity') {
+    throw new AppError<ErrorCode>('unsupported_media_type', `Content-Encoding ${coding} is not accepted.`, {
+      details: { headers: { 'accept-encoding': 'identity' } },
+    });
+  }
+  if (!isForm && type !== undefined && essenceOf(type).startsWith('multipart/')) {
+    throw new AppError<ErrorCode>(
+      'unsupported_media_type',
+      'Of the multipart types only form-data is accepted.',
+    );
+  }
+}
+
+async function sendContent(deps: VideoRoutesDeps, c: VideoContext): Promise<Response> {
+  const { incoming, outgoing } = c.env;
+  try {
+    const id = idOf(c);
+    const content = deps.service.cachedContent(id) ?? (await deps.service.content(id));
+    await deps.responder.answer(content, {
+      incoming,
+      outgoing,
+      requestId: c.get('requestId'),
+      download: c.req.query('download') === '1',
+    });
+  } catch (error) {
+    if (!(error instanceof BodyCutError)) {
+      // Scripts of other origins may see errors as well.
+      for (const [name, value] of Object.entries(CONTENT_CORS_HEADERS)) outgoing.setHeader(name, value);
+      throw error;
+    }
+    deps.logger.warn({ err: error.cause, requestId: c.get('requestId'), path: c.req.path }, error.message);
+  }
+  return RESPONSE_ALREADY_SENT;
+}
+
+/** Aborts when the connection closes before the answer was sent. */
+function goneSignal(outgoing: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished) controller.abort(incompleteBody());
+  });
+  return controller.signal;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** What is no UUID names no video. */
+function idOf(c: VideoContext): string {
+  const id = c.req.param('id')?.toLowerCase() ?? '';
+  if (UUID.test(id)) return id;
+  throw new AppError<ErrorCode>('video_not_found', 'There is no such video: its id is not a UUID.');
+}
+
+function versionTestOf(c: VideoContext): VersionTest | undefined {
+  const ifMatch = c.req.header('if-match');
+  return ifMatch === undefined ? undefined : (video) => matchesStrongly(ifMatch, etagOf(video));
+}
+
+function etagOf(video: Video): string {
+  return `"v${video.version}"`;
+}
+
+function emptyBody(): AppError {
+  return new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
+}
+
+function toJson(video: Video, url: string): VideoJson {
+  return {
+    id: video.id,
+    title: video.title,
+    description: video.description,
+    filename: video.filename,
+    contentType: video.contentType,
+    size: video.size,
+    sha256: Buffer.from(video.sha256).toString('hex'),
+    createdAt: video.createdAt.toISOString(),
+    updatedAt: video.updatedAt.toISOString(),
+    links: { content: `${url}/content` },
+  };
+}

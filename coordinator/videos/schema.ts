@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { decodeCursor } from './cursor.ts';
+import { sanitizeFilename } from './filename.ts';
+import { DESCRIPTION_LENGTH_MAX, LIST_LENGTH_DEFAULT, LIST_LENGTH_MAX, TITLE_LENGTH_MAX } from './limits.ts';
+import { parseMediaType } from './media-type.ts';
+
+const LINE_CONTROLS = /\p{Cc}/u;
+const TEXT_CONTROLS = /[^\P{Cc}\t\n\r]/u;
+
+/** One line of text. */
+export const titleSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(TITLE_LENGTH_MAX)
+  .refine((text) => text.isWellFormed() && !LINE_CONTROLS.test(text), 'control characters are not allowed');
+
+/** Text with line breaks. */
+export const descriptionSchema = z
+  .string()
+  .max(DESCRIPTION_LENGTH_MAX)
+  .refine((text) => text.isWellFormed() && !TEXT_CONTROLS.test(text), 'control characters are not allowed');
+
+const filenameSchema = z.string().transform((text, context) => {
+  const name = sanitizeFilename(text);
+  if (name !== undefined) return name;
+  context.addIssue({ code: 'custom', message: 'expected a file name' });
+  return z.NEVER;
+});
+
+const contentTypeSchema = z.string().transform((text, context) => {
+  const type = parseMediaType(text);
+  if (type !== undefined) return type;
+  context.addIssue({ code: 'custom', message: 'expected a media type such as video/mp4' });
+  return z.NEVER;
+});
+
+/** The body of `PATCH /videos/{id}`. */
+export const videoChangesSchema = z.strictObject({
+  title: titleSchema.optional(),
+  description: descriptionSchema.optional(),
+  filename: filenameSchema.optional(),
+  contentType: contentTypeSchema.optional(),
+});
+
+/** What a client may say about an upload, in the query or in form fields. An empty title or filename counts as none. */
+export const uploadFieldsSchema = z.strictObject({
+  title: z.preprocess(emptyAsAbsent, titleSchema.optional()),
+  description: descriptionSchema.optional(),
+  filename: z.preprocess(emptyAsAbsent, filenameSchema.optional()),
+});
+export type UploadFields = z.infer<typeof uploadFieldsSchema>;
+
+/** The query of `GET /videos`; parameters that mean nothing here are left alone. */
+export const listQuerySchema = z.object({
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, 'expected a whole number')
+    .transform(Number)
+    .pipe(z.number().min(1).max(LIST_LENGTH_MAX))
+    .default(LIST_LENGTH_DEFAULT),
+  cursor: z
+    .string()
+    .transform((text, context) => {
+      const position = decodeCursor(text);
+      if (position !== undefined) return position;
+      context.addIssue({ code: 'custom', message: 'not a cursor of this list' });
+      return z.NEVER;
+    })
+    .optional(),
+});
+
+/** A video as the API shows it. */
+export const videoSchema = z.object({
+  id: z.uuid(),
+  title: z.string(),
+  description: z.string(),
+  filename: z.string().nullable(),
+  contentType: z.string(),
+  size: z.int().positive(),
+  /** Hex. */
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+  links: z.object({ content: z.string() }),
+});
+export type VideoJson = z.infer<typeof videoSchema>;
+
+export const videoListSchema = z.object({
+  items: z.array(videoSchema),
+  nextCursor: z.string().nullable(),
+});
+export type VideoListJson = z.infer<typeof videoListSchema>;
+
+function emptyAsAbsent(value: unknown): unknown {
+  return typeof value === 'string' && value.trim() === '' ? undefined : value;
+}

@@ -1,0 +1,233 @@
+import type { Clock } from '../../lib/clock/clock.ts';
+import { AppError } from '../../lib/errors/app-error.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import type { ObjectStore, WrittenObject } from '../chunks/object-store.ts';
+import type { Transaction } from '../database/database.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Manifest } from '../objects/manifest.ts';
+import type { ObjectRepository } from '../objects/object-repository.ts';
+import { describeContent, type VideoContent } from './content.ts';
+import { assertDigests } from './digest.ts';
+import { titleOf } from './filename.ts';
+import { decideMediaType } from './media-type.ts';
+import type { Upload } from './upload.ts';
+import type { UploadLeases } from './upload-leases.ts';
+import { VideoCache } from './video-cache.ts';
+import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
+
+export interface VideoServiceOptions {
+  readonly videos: VideoRepository;
+  readonly objects: ObjectRepository;
+  readonly store: ObjectStore;
+  readonly leases: UploadLeases;
+  /** Runs the work in one transaction and commits it when the work resolves. */
+  readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** UUIDv7, lower-case; never the same twice. */
+  readonly createId: () => string;
+  /** Called when a video was changed or deleted here, so that other coordinators can forget what they cached. */
+  readonly onChanged: (id: string) => void;
+  /** Longest video, bytes. */
+  readonly uploadBytesMax: number;
+  /** Videos whose manifests are kept in memory, and the chunks that these may have together. */
+  readonly cachedVideosMax: number;
+  readonly cachedChunksMax: number;
+}
+
+/** Which state of a video a change is meant for; absent means whatever it is now. */
+export type VersionTest = (video: Video) => boolean;
+
+export class VideoService implements AsyncDisposable {
+  readonly uploadBytesMax: number;
+  readonly #options: VideoServiceOptions;
+  readonly #contents: VideoCache<VideoContent>;
+  /** Chunks of deleted videos are removed one video after the other. */
+  #removals: Promise<void> = Promise.resolve();
+  #stopping = false;
+
+  constructor(options: VideoServiceOptions) {
+    this.#options = options;
+    this.uploadBytesMax = options.uploadBytesMax;
+    this.#contents = new VideoCache({
+      load: (id) => this.#loadContent(id),
+      weightOf: (content) => content.manifest.chunks.length,
+      maxEntries: options.cachedVideosMax,
+      maxWeight: options.cachedChunksMax,
+    });
+  }
+
+  /**
+   * Stores an upload. When this resolves, the bytes are on the disks of a write quorum and the video is in the
+   * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
+   */
+  async upload(upload: Upload): Promise<Video> {
+    const { objects, leases, store, logger, createId } = this.#options;
+    const objectId = createId();
+    await objects.open(objectId, leases.leaseMs);
+    const lease = leases.hold(objectId, upload.signal);
+    let written: WrittenObject | undefined;
+    let video: Video | undefined;
+    try {
+      const limitBytes = this.uploadBytesMax;
+      written = await store.write(objectId, upload.body, { limitBytes, signal: lease.signal });
+      video = await this.#describe(objectId, written, upload);
+      lease.signal.throwIfAborted();
+      await this.#commit(video, written);
+      return video;
+    } catch (error) {
+      // The answer to a commit can get lost on its way: then the video exists, and its chunks must stay.
+      if (!(await this.#withdraw(objectId, written)) || video === undefined) throw error;
+      logger.warn({ err: error, videoId: video.id }, 'a commit succeeded although its answer was lost');
+      return video;
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** Throws `video_not_found`. */
+  async find(id: string): Promise<Video> {
+    return (await this.#options.videos.find(id)) ?? throwNotFound(id);
+  }
+
+  /** Newest first; `next` is where the following page begins. */
+  async list(limit: number, after?: VideoPosition): Promise<{ videos: Video[]; next: VideoPosition | null }> {
+    const found = await this.#options.videos.list({ limit: limit + 1, after });
+    const videos = found.slice(0, limit);
+    return { videos, next: found.length > limit ? videos.at(-1)! : null };
+  }
+
+  /** Throws `video_not_found`, or `precondition_failed` when the test does not accept the current state. */
+  async change(id: string, changes: VideoChanges, accepts?: VersionTest): Promise<Video> {
+    const current = await this.find(id);
+    if (accepts && !accepts(current)) throw preconditionFailed();
+    if (Object.values(changes).every((value) => value === undefined)) return current;
+    const updatedAt = new Date(this.#options.clock.nowMs());
+    const version = accepts && current.version;
+    const changed = await this.#options.videos.update(id, changes, { updatedAt, version });
+    if (changed === null) return this.#throwUnchanged(id);
+    this.#forget(id);
+    return changed;
+  }
+
+  /**
+   * Deletes a video: gone for readers when this resolves, its chunks removed later. Throws like `change`.
+   */
+  async delete(id: string, accepts?: VersionTest): Promise<void> {
+    const { objects, videos, inTransaction } = this.#options;
+    const current = await this.find(id);
+    if (accepts && !accepts(current)) throw preconditionFailed();
+    const manifest = this.#contents.peek(id)?.manifest ?? (await objects.manifest(current.objectId));
+    const version = accepts && current.version;
+    const deleted = await inTransaction(async (transaction) => {
+      const video = await videos.delete(transaction, id, { version });
+      if (video !== null) await objects.delete(transaction, video.objectId);
+      return video !== null;
+    });
+    if (!deleted) return this.#throwUnchanged(id);
+    this.#forget(id);
+    if (manifest !== null) this.#removeLater(manifest);
+  }
+
+  /** What a playback needs if it is in memory. */
+  cachedContent(id: string): VideoContent | undefined {
+    return this.#contents.peek(id);
+  }
+
+  /** What a playback needs. Throws `video_not_found`. */
+  async content(id: string): Promise<VideoContent> {
+    return (await this.#contents.get(id)) ?? throwNotFound(id);
+  }
+
+  /** Another coordinator changed the video. */
+  invalidate(id: string): void {
+    this.#contents.invalidate(id);
+  }
+
+  /** Notifications of other coordinators may have been lost. */
+  invalidateAll(): void {
+    this.#contents.clear();
+  }
+
+  /** Resolves when no removal is under way; those that had to wait are left to the sweep. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    await this.#removals;
+  }
+
+  async #describe(objectId: string, written: WrittenObject, upload: Upload): Promise<Video> {
+    const metadata = await upload.finish();
+    if (written.size === 0) {
+      throw new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
+    }
+    assertDigests(metadata.digests, written.sha256);
+    const filename = metadata.filename ?? null;
+    const now = new Date(this.#options.clock.nowMs());
+    return {
+      id: this.#options.createId(),
+      objectId,
+      title: metadata.title ?? (filename === null ? 'Untitled' : titleOf(filename)),
+      description: metadata.description ?? '',
+      filename,
+      contentType: await decideMediaType(metadata.contentType, written.head),
+      size: written.size,
+      sha256: written.sha256,
+      version: 1,
+      createdAt: now,
+      updatedAt: now,
+    };
+  }
+
+  #commit(video: Video, written: WrittenObject): Promise<void> {
+    const { objects, videos, inTransaction } = this.#options;
+    return inTransaction(async (transaction) => {
+      await objects.commit(transaction, video.objectId, written);
+      await videos.insert(transaction, video);
+    });
+  }
+
+  /** Undoes an upload unless the database says that it was committed; tells whether it was. */
+  async #withdraw(objectId: string, written: WrittenObject | undefined): Promise<boolean> {
+    const { objects, store, logger } = this.#options;
+    try {
+      await objects.abandon(objectId);
+      if (written === undefined) return false;
+      if ((await objects.manifest(objectId)) !== null) return true;
+      await store.remove({ objectId, size: written.size, chunks: written.chunks });
+    } catch (error) {
+      // Its lease runs out, and the sweep finds its chunks.
+      logger.warn({ err: error, objectId }, 'a failed upload could not be undone');
+    }
+    return false;
+  }
+
+  async #loadContent(id: string): Promise<VideoContent | null> {
+    const video = await this.#options.videos.find(id);
+    const manifest = video && (await this.#options.objects.manifest(video.objectId));
+    return video && manifest && describeContent(video, manifest);
+  }
+
+  #forget(id: string): void {
+    this.#contents.invalidate(id);
+    this.#options.onChanged(id);
+  }
+
+  #removeLater(manifest: Manifest): void {
+    this.#removals = this.#removals.then(() =>
+      this.#stopping ? undefined : this.#options.store.remove(manifest),
+    );
+  }
+
+  async #throwUnchanged(id: string): Promise<never> {
+    await this.find(id);
+    throw preconditionFailed();
+  }
+}
+
+function throwNotFound(id: string): never {
+  throw new AppError<ErrorCode>('video_not_found', `There is no video ${id}.`);
+}
+
+function preconditionFailed(): AppError {
+  return new AppError<ErrorCode>('precondition_failed', 'The video is not in the state that If-Match names.');
+}

@@ -1,0 +1,102 @@
+import type { Selectable } from 'kysely';
+import type { Database, Transaction } from '../database/database.ts';
+import type { VideosTable } from '../database/schema.ts';
+import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
+
+/** Videos in the table `videos`. */
+export class SqlVideoRepository implements VideoRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async insert(transaction: Transaction, video: Video): Promise<void> {
+    await transaction
+      .insertInto('videos')
+      .values({
+        id: video.id,
+        object_id: video.objectId,
+        title: video.title,
+        description: video.description,
+        filename: video.filename,
+        content_type: video.contentType,
+        size: video.size,
+        sha256: video.sha256,
+        version: video.version,
+        created_at: video.createdAt,
+        updated_at: video.updatedAt,
+      })
+      .execute();
+  }
+
+  async find(id: string): Promise<Video | null> {
+    const row = await this.#database.selectFrom('videos').selectAll().where('id', '=', id).executeTakeFirst();
+    return row ? toVideo(row) : null;
+  }
+
+  async list(page: { readonly limit: number; readonly after?: VideoPosition | undefined }): Promise<Video[]> {
+    const { limit, after } = page;
+    let query = this.#database.selectFrom('videos').selectAll();
+    if (after !== undefined) {
+      query = query.where((eb) =>
+        eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(after.createdAt, after.id)),
+      );
+    }
+    const rows = await query.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).execute();
+    return rows.map(toVideo);
+  }
+
+  async update(
+    id: string,
+    changes: VideoChanges,
+    options: { readonly updatedAt: Date; readonly version?: number | undefined },
+  ): Promise<Video | null> {
+    const { title, description, filename, contentType } = changes;
+    const row = await this.#database
+      .updateTable('videos')
+      .set((eb) => ({
+        ...(title !== undefined && { title }),
+        ...(description !== undefined && { description }),
+        ...(filename !== undefined && { filename }),
+        ...(contentType !== undefined && { content_type: contentType }),
+        version: eb('version', '+', 1),
+        updated_at: options.updatedAt,
+      }))
+      .where('id', '=', id)
+      .$if(options.version !== undefined, (query) => query.where('version', '=', options.version!))
+      .returningAll()
+      .executeTakeFirst();
+    return row ? toVideo(row) : null;
+  }
+
+  async delete(
+    transaction: Transaction,
+    id: string,
+    options: { readonly version?: number | undefined },
+  ): Promise<Video | null> {
+    const row = await transaction
+      .deleteFrom('videos')
+      .where('id', '=', id)
+      .$if(options.version !== undefined, (query) => query.where('version', '=', options.version!))
+      .returningAll()
+      .executeTakeFirst();
+    return row ? toVideo(row) : null;
+  }
+}
+
+function toVideo(row: Selectable<VideosTable>): Video {
+  return {
+    id: row.id,
+    objectId: row.object_id,
+    title: row.title,
+    description: row.description,
+    filename: row.filename,
+    contentType: row.content_type,
+    size: row.size,
+    sha256: row.sha256,
+    version: row.version,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

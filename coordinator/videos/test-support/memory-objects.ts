@@ -1,0 +1,156 @@
+import { createHash } from 'node:crypto';
+import type { Readable, Writable } from 'node:stream';
+import { AppError } from '../../../lib/errors/app-error.ts';
+import type { ObjectReading, ObjectStore, WriteOptions, WrittenObject } from '../../chunks/object-store.ts';
+import type { ChunkRef, Manifest } from '../../objects/manifest.ts';
+import type { ObjectRepository, StoredObject } from '../../objects/object-repository.ts';
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** Chunks in memory, with switches for what can go wrong in a cluster. */
+export class MemoryObjectStore implements ObjectStore {
+  readonly chunks = new Map<string, Buffer>();
+  /** Thrown by the next `read`. */
+  readFailure: Error | undefined;
+  /** Thrown by the next `sendTo` once so many bytes were sent. */
+  sendFailure: { readonly afterBytes: number; readonly error: Error } | undefined;
+  /** Called when a write has begun to wait for bytes. */
+  onWrite: () => void = () => {};
+  /** Called when all bytes are stored, before `write` resolves. */
+  onWritten: () => Promise<void> = async () => {};
+  reads = 0;
+  openReadings = 0;
+
+  async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
+    const bytes = await collect(source, options, this.onWrite);
+    const chunks: ChunkRef[] = [];
+    for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
+      const piece = bytes.subarray(start, start + CHUNK_BYTES);
+      const id = `${objectId}-${chunks.length}`;
+      this.chunks.set(id, piece);
+      chunks.push({ id, position: 0, length: piece.length, checksum: 0 });
+    }
+    await this.onWritten();
+    const sha256 = createHash('sha256').update(bytes).digest();
+    return { size: bytes.length, sha256, chunks, head: bytes.subarray(0, 4096) };
+  }
+
+  async read(manifest: Manifest, first: number, last: number): Promise<ObjectReading> {
+    this.reads += 1;
+    const failure = this.readFailure;
+    this.readFailure = undefined;
+    if (failure) throw failure;
+    const pieces = manifest.chunks.map(({ id }) => this.chunks.get(id));
+    if (pieces.includes(undefined))
+      throw new AppError('chunk_unavailable', 'No node has it.', { retryable: true });
+    const bytes = Buffer.concat(pieces as Buffer[]).subarray(first, last + 1);
+    this.openReadings += 1;
+    let open = true;
+    const cancel = () => {
+      if (open) this.openReadings -= 1;
+      open = false;
+    };
+    return {
+      cancel,
+      sendTo: async (sink, signal) => {
+        try {
+          await this.#send(bytes, sink, signal);
+        } finally {
+          cancel();
+        }
+      },
+    };
+  }
+
+  async remove(manifest: Manifest): Promise<void> {
+    for (const { id } of manifest.chunks) this.chunks.delete(id);
+  }
+
+  async #send(bytes: Buffer, sink: Writable, signal: AbortSignal): Promise<void> {
+    const failure = this.sendFailure;
+    this.sendFailure = undefined;
+    const end = failure ? failure.afterBytes : bytes.length;
+    for (let start = 0; start < end; start += CHUNK_BYTES) {
+      signal.throwIfAborted();
+      await writeTo(sink, bytes.subarray(start, Math.min(start + CHUNK_BYTES, end)), signal);
+    }
+    if (failure) throw failure.error;
+  }
+}
+
+/** Objects in memory. Transactions are not isolated; a failing one must not have called anything before. */
+export class MemoryObjectRepository implements ObjectRepository {
+  readonly opened = new Set<string>();
+  readonly manifests = new Map<string, Manifest>();
+  /** Thrown by the next `commit`, before or after its effect. */
+  commitFailure: { readonly error: Error; readonly when: 'before' | 'after' } | undefined;
+  manifestLoads = 0;
+
+  async open(objectId: string): Promise<void> {
+    this.opened.add(objectId);
+  }
+
+  async renew(objectIds: readonly string[]): Promise<string[]> {
+    return objectIds.filter((id) => !this.opened.has(id));
+  }
+
+  async commit(_transaction: unknown, objectId: string, stored: StoredObject): Promise<void> {
+    const failure = this.commitFailure;
+    this.commitFailure = undefined;
+    if (failure?.when === 'before') throw failure.error;
+    if (!this.opened.delete(objectId)) throw new AppError('upload_expired', 'The upload has expired.');
+    this.manifests.set(objectId, { objectId, size: stored.size, chunks: stored.chunks });
+    if (failure?.when === 'after') throw failure.error;
+  }
+
+  async abandon(objectId: string): Promise<void> {
+    this.opened.delete(objectId);
+  }
+
+  async manifest(objectId: string): Promise<Manifest | null> {
+    this.manifestLoads += 1;
+    return this.manifests.get(objectId) ?? null;
+  }
+
+  async delete(_transaction: unknown, objectId: string): Promise<void> {
+    this.manifests.delete(objectId);
+  }
+
+  async aliveAmong(): Promise<Set<string>> {
+    return new Set();
+  }
+
+  async expireOpen(): Promise<number> {
+    return 0;
+  }
+}
+
+function collect(source: Readable, options: WriteOptions, onWrite: () => void): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let size = 0;
+    source.on('data', (piece: Buffer) => {
+      size += piece.length;
+      pieces.push(piece);
+      if (size > options.limitBytes) reject(new AppError('body_too_large', 'The body is too long.'));
+    });
+    source.once('end', () => resolve(Buffer.concat(pieces)));
+    source.on('error', (error) => reject(error));
+    source.once('close', () => reject(new AppError('incomplete_body', 'The body ended early.')));
+    options.signal.addEventListener('abort', () => reject(options.signal.reason), { once: true });
+    if (options.signal.aborted) reject(options.signal.reason);
+    onWrite();
+  });
+}
+
+function writeTo(sink: Writable, piece: Buffer, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    sink.write(piece, (error) => {
+      signal.removeEventListener('abort', onAbort);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}

@@ -1,0 +1,57 @@
+import type { Video, VideoChanges, VideoPosition, VideoRepository } from '../video-repository.ts';
+
+/** Videos in memory. */
+export class MemoryVideoRepository implements VideoRepository {
+  readonly videos = new Map<string, Video>();
+  finds = 0;
+
+  async insert(_transaction: unknown, video: Video): Promise<void> {
+    this.videos.set(video.id, video);
+  }
+
+  async find(id: string): Promise<Video | null> {
+    this.finds += 1;
+    return this.videos.get(id) ?? null;
+  }
+
+  async list(page: { limit: number; after?: VideoPosition | undefined }): Promise<Video[]> {
+    const { after } = page;
+    return [...this.videos.values()]
+      .sort((a, b) => compare(b, a))
+      .filter((video) => after === undefined || compare(video, after) < 0)
+      .slice(0, page.limit);
+  }
+
+  async update(
+    id: string,
+    changes: VideoChanges,
+    options: { updatedAt: Date; version?: number | undefined },
+  ): Promise<Video | null> {
+    const current = this.#current(id, options.version);
+    if (current === undefined) return null;
+    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+    const changed = { ...current, ...given, version: current.version + 1, updatedAt: options.updatedAt };
+    this.videos.set(id, changed);
+    return changed;
+  }
+
+  async delete(
+    _transaction: unknown,
+    id: string,
+    options: { version?: number | undefined },
+  ): Promise<Video | null> {
+    const current = this.#current(id, options.version);
+    if (current === undefined) return null;
+    this.videos.delete(id);
+    return current;
+  }
+
+  #current(id: string, version: number | undefined): Video | undefined {
+    const current = this.videos.get(id);
+    return version === undefined || current?.version === version ? current : undefined;
+  }
+}
+
+function compare(a: VideoPosition, b: VideoPosition): number {
+  return a.createdAt.getTime() - b.createdAt.getTime() || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto';
+import type { HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
+import { v7 as uuidv7 } from 'uuid';
+import { type Clock, systemClock } from '../../../lib/clock/clock.ts';
+import { HttpServer } from '../../../lib/http/http-server.ts';
+import { createProblemHandlers } from '../../../lib/http/problem-handlers.ts';
+import { requestId } from '../../../lib/http/request-id.ts';
+import { createLogger } from '../../../lib/logging/logger.ts';
+import { createAdminToken, ensureAdminToken } from '../../auth/admin-token.ts';
+import { createRequireAdmin } from '../../auth/require-admin.ts';
+import type { Transaction } from '../../database/database.ts';
+import { statusOf } from '../../errors.ts';
+import { ContentResponder } from '../content-response.ts';
+import { createVideoRoutes } from '../routes.ts';
+import { VideoService } from '../service.ts';
+import { UploadLeases } from '../upload-leases.ts';
+import { MemoryObjectRepository, MemoryObjectStore } from './memory-objects.ts';
+import { MemoryVideoRepository } from './memory-videos.ts';
+
+export interface VideoServerOptions {
+  readonly uploadBytesMax?: number;
+  readonly clientIdleTimeoutMs?: number;
+}
+
+/** The video routes behind a real HTTP server, on memory instead of nodes and a database. */
+export class VideoServer implements AsyncDisposable {
+  readonly store = new MemoryObjectStore();
+  readonly objects = new MemoryObjectRepository();
+  readonly videos = new MemoryVideoRepository();
+  readonly leases: UploadLeases;
+  readonly service: VideoService;
+  readonly changed: string[] = [];
+  /** What was logged at level warn and above. */
+  readonly logged: string[] = [];
+  readonly token = createAdminToken(randomBytes);
+  nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+  #server!: HttpServer;
+
+  private constructor(options: VideoServerOptions) {
+    const logger = createLogger(
+      { name: 'test', level: 'warn' },
+      { write: (line) => void this.logged.push(line) },
+    );
+    const clock: Clock = { ...systemClock, nowMs: () => this.nowMs };
+    this.leases = new UploadLeases({ objects: this.objects, leaseMs: 60_000, logger });
+    this.service = new VideoService({
+      videos: this.videos,
+      objects: this.objects,
+      store: this.store,
+      leases: this.leases,
+      inTransaction: (work) => work({} as Transaction),
+      clock,
+      logger,
+      createId: () => uuidv7(),
+      onChanged: (id) => this.changed.push(id),
+      uploadBytesMax: options.uploadBytesMax ?? 16 * 1024 * 1024,
+      cachedVideosMax: 100,
+      cachedChunksMax: 10_000,
+    });
+  }
+
+  static async open(options: VideoServerOptions = {}): Promise<VideoServer> {
+    const opened = new VideoServer(options);
+    await opened.#listen(options.clientIdleTimeoutMs ?? 60_000);
+    return opened;
+  }
+
+  get url(): string {
+    return `${this.#server.url}/api/v1/videos`;
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  get authorization(): { authorization: string } {
+    return { authorization: `Bearer ${this.token}` };
+  }
+
+  /** Uploads bytes and returns the video as the server shows it. */
+  async upload(bytes: Uint8Array | string, query = '', headers: Record<string, string> = {}) {
+    const response = await fetch(`${this.url}${query}`, {
+      method: 'POST',
+      body: bytes,
+      headers: { 'content-type': 'video/mp4', ...this.authorization, ...headers },
+    });
+    if (response.status !== 201) throw new Error(`upload: ${response.status} ${await response.text()}`);
+    return (await response.json()) as { id: string; links: { content: string }; [name: string]: unknown };
+  }
+
+  /** Nothing is stored, nothing is open: what a refused upload must leave behind. */
+  get isEmpty(): boolean {
+    const { store, objects, videos, leases } = this;
+    const counts = [
+      store.chunks.size,
+      objects.manifests.size,
+      objects.opened.size,
+      videos.videos.size,
+      leases.size,
+    ];
+    return counts.every((count) => count === 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server[Symbol.asyncDispose]();
+    await this.service[Symbol.asyncDispose]();
+  }
+
+  async #listen(clientIdleTimeoutMs: number): Promise<void> {
+    const logger = createLogger(
+      { name: 'test', level: 'warn' },
+      { write: (line) => void this.logged.push(line) },
+    );
+    const { hash } = await ensureAdminToken(
+      { read: async () => null, keepFirst: async (first) => first, replace: async () => {} },
+      randomBytes,
+      this.token,
+    );
+    const responder = new ContentResponder({
+      store: this.store,
+      clientIdleTimeoutMs,
+      createBoundary: () => uuidv7(),
+    });
+    const app = new Hono<{ Bindings: HttpBindings; Variables: { requestId: string } }>();
+    const { onError, notFound } = createProblemHandlers(logger, statusOf);
+    app.onError(onError).notFound(notFound).use(requestId());
+    const requireAdmin = createRequireAdmin({ tokenHash: hash });
+    const basePath = '/api/v1';
+    app.route(
+      basePath,
+      createVideoRoutes({ service: this.service, responder, requireAdmin, logger, basePath }),
+    );
+    this.#server = await HttpServer.open({
+      fetch: (request, env) => app.fetch(request, env),
+      host: '127.0.0.1',
+      port: 0,
+      headersTimeoutMs: 10_000,
+      keepAliveTimeoutMs: 5_000,
+      maxHeaderBytes: 16 * 1024,
+      drainTimeoutMs: 100,
+    });
+  }
+}

@@ -1,0 +1,27 @@
+import type { Readable } from 'node:stream';
+
+/** What a client says about the bytes it sends. Whatever is absent is decided by the service. */
+export interface UploadMetadata {
+  readonly title?: string | undefined;
+  readonly description?: string | undefined;
+  /** Sanitized. */
+  readonly filename?: string | undefined;
+  readonly contentType?: string | undefined;
+  /** SHA-256 values that the bytes must have. */
+  readonly digests: readonly Uint8Array[];
+}
+
+/** An upload in any form that a client may choose. */
+export interface Upload {
+  /** The video's bytes. Ends or fails; destroying it is the client's or the transport's business, not the reader's. */
+  readonly body: Readable;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+  /**
+   * To be called once after the body has ended: reads what follows it, and resolves with the metadata when the
+   * whole request has arrived as announced. Otherwise rejects, and nothing may be kept.
+   */
+  finish(): Promise<UploadMetadata>;
+  /** Lets go of the request; what is still to come of it is nobody's. To be called at the end in any case. */
+  release(): void;
+}
