@@ -1,0 +1,67 @@
+import type { BufferPool } from '../../lib/bytes/buffer-pool.ts';
+import { assertSame } from '../repository/chunk-summing.ts';
+import type { PutResult, VideoRepository } from '../repository/video-repository.ts';
+import type { ChunkSource } from './chunk-source.ts';
+
+export interface ChunkAddress {
+  readonly position: number;
+  readonly id: string;
+}
+
+/** What is known of a chunk before its bytes are here. */
+export interface AnnouncedChunk extends ChunkAddress {
+  readonly length: number;
+  readonly checksum: number | undefined;
+}
+
+/** Brings chunks into the repository. Concurrent bytes are bounded by the pool: who finds it empty waits in order. */
+export class ChunkService {
+  readonly #repository: VideoRepository;
+  readonly #buffers: BufferPool;
+  readonly #source: ChunkSource;
+
+  constructor(parts: { repository: VideoRepository; buffers: BufferPool; source: ChunkSource }) {
+    this.#repository = parts.repository;
+    this.#buffers = parts.buffers;
+    this.#source = parts.source;
+  }
+
+  /**
+   * Stores the chunk whose bytes `fill` puts into the buffer it is given. Space is claimed before it is called.
+   * The signal ends the wait for a buffer; ending `fill` is up to `fill`.
+   */
+  async store(
+    chunk: AnnouncedChunk,
+    fill: (into: Buffer) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<PutResult> {
+    const { position, id, length, checksum } = chunk;
+    const reservation = await this.#repository.reserve(length);
+    try {
+      const buffer = await this.#buffers.take(signal);
+      try {
+        const bytes = buffer.bytes.subarray(0, length);
+        await fill(bytes);
+        return await this.#repository.put({ position, id, checksum, bytes, reservation });
+      } finally {
+        buffer.release();
+      }
+    } finally {
+      reservation.release();
+    }
+  }
+
+  /** Fetches the chunk from `url` and stores it, unless it is here. */
+  async pull(
+    chunk: AnnouncedChunk & { readonly checksum: number },
+    url: string,
+    signal: AbortSignal,
+  ): Promise<PutResult> {
+    const present = await this.#repository.stat(chunk.position, chunk.id);
+    if (present) {
+      assertSame(present, chunk);
+      return 'exists';
+    }
+    return this.store(chunk, (into) => this.#source.fetchInto(url, into, signal), signal);
+  }
+}

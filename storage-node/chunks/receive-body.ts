@@ -1,0 +1,56 @@
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { AppError } from '../../lib/errors/app-error.ts';
+
+/**
+ * Copies a request's body into `into`, which has the length the request announced. Rejects with `incomplete_body`
+ * when the client stops short of it and with `request_timeout` when nothing comes for `idleTimeoutMs`.
+ */
+export function receiveBody(
+  incoming: IncomingMessage,
+  into: Buffer,
+  options: { clock: Clock; idleTimeoutMs: number },
+): Promise<void> {
+  const { clock, idleTimeoutMs } = options;
+  return new Promise((resolve, reject) => {
+    let received = 0;
+    let lastByteMs = clock.monotonicMs();
+    let cancelTimer = clock.after(idleTimeoutMs, onTimer);
+
+    function onTimer(): void {
+      const idleMs = clock.monotonicMs() - lastByteMs;
+      if (idleMs < idleTimeoutMs) cancelTimer = clock.after(idleTimeoutMs - idleMs, onTimer);
+      else settle(new AppError('request_timeout', 'The body stopped coming.'));
+    }
+    function onData(bytes: Buffer): void {
+      lastByteMs = clock.monotonicMs();
+      bytes.copy(into, received);
+      received += bytes.length;
+    }
+    function onEnd(): void {
+      settle(received === into.length ? undefined : incomplete());
+    }
+    function onGone(): void {
+      settle(incomplete());
+    }
+    function settle(error: AppError | undefined): void {
+      cancelTimer();
+      incoming.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
+      if (error === undefined) resolve();
+      else {
+        incoming.on('error', () => {});
+        reject(error);
+      }
+    }
+
+    if (incoming.destroyed) {
+      settle(incomplete());
+      return;
+    }
+    incoming.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
+  });
+}
+
+function incomplete(): AppError {
+  return new AppError('incomplete_body', 'The body ended before the length that was announced.');
+}

@@ -1,0 +1,62 @@
+import { BLOCK_BYTES } from '../lib/bytes/checksum.ts';
+
+/** Everything that bounds something on a storage node, with its unit. */
+
+const MIB = 1024 * 1024;
+
+/** Longest chunk a node stores; also the size of a write buffer. */
+export const CHUNK_BYTES_MAX = 8 * MIB;
+/** Chunks received or pulled at the same time; further ones wait in order. */
+export const WRITE_BUFFERS = 3;
+/** Chunks up to this length live inside the index, longer ones in files of their own. */
+export const INLINE_BYTES_MAX = 16 * 1024;
+
+/** Piece in which chunks are read, verified and sent. */
+export const READ_PIECE_BYTES = MIB;
+export const READ_PIECES = 6;
+/** Readers that find every piece taken (by slow clients, mostly) go on in pieces of one block. */
+export const SMALL_READ_PIECE_BYTES = BLOCK_BYTES;
+export const SMALL_READ_PIECES = 128;
+
+/** Decoded index entries kept in memory, bytes (estimated). */
+export const ENTRY_CACHE_BYTES = 4 * MIB;
+/** Chunk files kept open for reading. */
+export const OPEN_FILES = 128;
+
+/** Free space of the disk that a node never touches; below it every write is refused. */
+export const DISK_FREE_BYTES_MIN = 128 * MIB;
+/** Without a given capacity: the share of the disk that stays free. */
+export const DISK_RESERVE_SHARE = 0.05;
+/** How old a look at the disk's free space may be. */
+export const DISK_FREE_MAX_AGE_MS = 1000;
+
+/** Longest time without a byte of a request's body. */
+export const BODY_IDLE_TIMEOUT_MS = 30_000;
+/** Longest time in which a client takes nothing of a response. */
+export const SEND_IDLE_TIMEOUT_MS = 30_000;
+/** Longest time without a byte from a node or coordinator that chunks are pulled from. */
+export const SOURCE_IDLE_TIMEOUT_MS = 10_000;
+export const SOURCE_CONNECT_TIMEOUT_MS = 3000;
+export const SOURCE_IDLE_CONNECTIONS = 4;
+
+/** Longest JSON request body. */
+export const JSON_BYTES_MAX = 16 * 1024;
+export const LIST_LIMIT_DEFAULT = 1000;
+export const LIST_LIMIT_MAX = 10_000;
+/** Longest page of another node's listing. */
+export const LIST_PAGE_BYTES_MAX = 4 * MIB;
+/** Entries asked for at a time while a range is pulled. */
+export const PULL_PAGE_LIMIT = 1000;
+export const PULL_PROGRESS_INTERVAL_MS = 1000;
+/** How long a signed request to another node stays valid. */
+export const SIGNATURE_LIFETIME_S = 60;
+
+export const HEADERS_TIMEOUT_MS = 10_000;
+export const KEEP_ALIVE_TIMEOUT_MS = 60_000;
+export const HEADER_BYTES_MAX = 16 * 1024;
+/** How long open requests may go on once a stop began. */
+export const DRAIN_TIMEOUT_MS = 10_000;
+export const STOP_TIMEOUT_MS = 20_000;
+
+export const JOIN_BACKOFF_MIN_MS = 200;
+export const JOIN_BACKOFF_MAX_MS = 5000;

@@ -1,0 +1,59 @@
+import type { Context } from 'hono';
+import type { z } from 'zod';
+import { AppError } from '../lib/errors/app-error.ts';
+import { CHUNK_ID_PATTERN, parsePosition } from '../lib/node-api/targets.ts';
+import type { NodeEnv } from './access.ts';
+import type { ChunkAddress } from './chunks/chunk-service.ts';
+import { JSON_BYTES_MAX } from './limits.ts';
+
+/** The path parameters `position` and `id`. Nothing else ever becomes part of a file's name. */
+export function parseAddress(context: Context<NodeEnv>): ChunkAddress {
+  const position = parsePosition(context.req.param('position') ?? '');
+  const id = context.req.param('id') ?? '';
+  if (position === undefined) throw invalid('The position is not eight lower-case hex digits.');
+  if (!CHUNK_ID_PATTERN.test(id)) throw invalid('The chunk id is malformed.');
+  return { position, id };
+}
+
+/** The path parameter `range`: `{first}-{last}`, both inclusive. */
+export function parseRange(context: Context<NodeEnv>): { first: number; last: number } {
+  const text = context.req.param('range') ?? '';
+  const first = parsePosition(text.slice(0, 8));
+  const last = parsePosition(text.slice(9));
+  if (first === undefined || last === undefined || text[8] !== '-') {
+    throw invalid('A range is two positions of eight lower-case hex digits with a dash in between.');
+  }
+  if (first > last) throw invalid('The range ends before it begins.');
+  return { first, last };
+}
+
+/** The announced length of the body: `length_required` without one, `body_too_large` beyond the limit. */
+export function parseContentLength(context: Context<NodeEnv>, limitBytes: number): number {
+  const header = context.req.header('content-length');
+  if (header === undefined) throw new AppError('length_required', 'The request needs a Content-Length.');
+  const length = Number(header);
+  if (length > limitBytes) throw new AppError('body_too_large', `The body may have ${limitBytes} bytes.`);
+  return length;
+}
+
+/** The body as JSON of the schema's shape. */
+export async function parseJson<Schema extends z.ZodType>(
+  context: Context<NodeEnv>,
+  schema: Schema,
+): Promise<z.infer<Schema>> {
+  parseContentLength(context, JSON_BYTES_MAX);
+  let value: unknown;
+  try {
+    value = await context.req.json();
+  } catch (error) {
+    throw new AppError('invalid_json', 'The body is not JSON.', { cause: error });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw invalid(`${issue?.path.join('.') || 'body'}: ${issue?.message}`);
+}
+
+export function invalid(detail: string): AppError {
+  return new AppError('invalid_request', detail);
+}

@@ -1,0 +1,101 @@
+import type { Level } from 'level';
+import { GroupCommit } from './group-commit.ts';
+import {
+  decodeEntry,
+  decodeKey,
+  encodeEntry,
+  encodeKey,
+  type IndexEntry,
+  type IndexRecord,
+} from './index-entry.ts';
+import { LruCache } from './lru-cache.ts';
+
+export type IndexDatabase = Level<Buffer, Buffer>;
+
+type Change =
+  | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
+  | { readonly type: 'del'; readonly key: Buffer };
+
+/** Entries read from the database at a time; with inline chunks that is 1.6 MB at most. */
+const SCAN_BATCH = 100;
+/** What a cached entry takes beside its block checksums and inline bytes, estimated. */
+const CACHED_ENTRY_BYTES = 400;
+
+/**
+ * The index: one entry a chunk, sorted by position, then id. Changes are on the disk when their promise
+ * resolves; concurrent ones share one synced write. Recently used entries are kept decoded.
+ */
+export class ChunkIndex {
+  readonly #database: IndexDatabase;
+  readonly #cache: LruCache<{ name: string; entry: IndexEntry }>;
+  readonly #changes: GroupCommit<Change>;
+  /** Counts deletions, so that a read that began before one does not put its finding into the cache. */
+  #deletions = 0;
+
+  constructor(database: IndexDatabase, cacheBytes: number) {
+    this.#database = database;
+    this.#cache = new LruCache({
+      limit: cacheBytes,
+      costOf: ({ entry }) => CACHED_ENTRY_BYTES + entry.blocks.byteLength + (entry.inline?.length ?? 0),
+    });
+    this.#changes = new GroupCommit((changes) => database.batch(changes, { sync: true }));
+  }
+
+  /** Synced writes made so far; each carries one or more changes. */
+  get commits(): number {
+    return this.#changes.calls;
+  }
+
+  /** `name` is the chunk's `chunkName`. Undefined when there is no entry. */
+  async get(name: string, position: number, id: string): Promise<IndexRecord | undefined> {
+    const cached = this.#cache.get(name);
+    if (cached) return { position, id, entry: cached.entry };
+    const key = encodeKey(position, id);
+    const deletions = this.#deletions;
+    const value: Buffer | undefined = await this.#database.get(key);
+    if (value === undefined) return undefined;
+    const entry = decodeEntry(key, value);
+    if (entry && deletions === this.#deletions) this.#cache.set(name, { name, entry });
+    return { position, id, entry };
+  }
+
+  async put(name: string, entry: IndexEntry): Promise<void> {
+    const key = encodeKey(entry.position, entry.id);
+    await this.#changes.add({ type: 'put', key, value: encodeEntry(key, entry) });
+    this.#cache.set(name, { name, entry });
+  }
+
+  async delete(name: string, position: number, id: string): Promise<void> {
+    await this.#changes.add({ type: 'del', key: encodeKey(position, id) });
+    this.#deletions++;
+    this.#cache.delete(name);
+  }
+
+  /** The entries with positions `first` to `last` (inclusive), in order, as of the moment of the call. */
+  async *scan(
+    first: number,
+    last: number,
+    after?: { readonly position: number; readonly id: string },
+  ): AsyncGenerator<IndexRecord[]> {
+    const start = encodeKey(first, '');
+    const behind = after && encodeKey(after.position, after.id);
+    const from = behind && Buffer.compare(behind, start) >= 0 ? { gt: behind } : { gte: start };
+    // The least key above every id at `last`.
+    const upTo = last === 0xffff_ffff ? {} : { lt: encodeKey(last + 1, '') };
+    const iterator = this.#database.iterator({ ...from, ...upTo });
+    try {
+      for (;;) {
+        const batch = await iterator.nextv(SCAN_BATCH);
+        if (batch.length === 0) return;
+        yield batch.map(([key, value]) => ({ ...decodeKey(key), entry: decodeEntry(key, value) }));
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  /** Waits for running operations. */
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+}

@@ -1,0 +1,140 @@
+import { constants } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { BLOCK_BYTES } from '../../lib/bytes/checksum.ts';
+import type { ChunkFiles } from './chunk-files.ts';
+import { chunkFileBytes, decodeTrailer, SECTOR_BYTES } from './chunk-trailer.ts';
+import type { DiskHealth } from './disk-health.ts';
+import { errnoOf, type FileSystem } from './file-system.ts';
+import type { IndexEntry } from './index-entry.ts';
+import type { OpenFiles } from './open-files.ts';
+import type { ReadPieces } from './read-pieces.ts';
+import type { PieceSink } from './video-repository.ts';
+
+/** What is on the disk is not what was stored. Handled inside the repository, which quarantines the chunk. */
+export class CorruptChunkError extends Error {}
+
+/** Reads chunks' bytes and lets none pass that fail verification. */
+export class ChunkReader {
+  readonly #files: ChunkFiles;
+  readonly #openFiles: OpenFiles;
+  readonly #fileSystem: FileSystem;
+  readonly #pieces: ReadPieces;
+  readonly #health: DiskHealth;
+
+  constructor(parts: {
+    files: ChunkFiles;
+    openFiles: OpenFiles;
+    fileSystem: FileSystem;
+    pieces: ReadPieces;
+    health: DiskHealth;
+  }) {
+    this.#files = parts.files;
+    this.#openFiles = parts.openFiles;
+    this.#fileSystem = parts.fileSystem;
+    this.#pieces = parts.pieces;
+    this.#health = parts.health;
+  }
+
+  /** See `ChunkReading.send`; throws CorruptChunkError. `name` is the entry's `chunkName`. */
+  async send(name: string, entry: IndexEntry, first: number, last: number, sink: PieceSink): Promise<void> {
+    if (entry.inline) {
+      await sink(entry.inline.subarray(first, last + 1));
+      return;
+    }
+    const path = this.#files.pathOf(entry.position, entry.id);
+    try {
+      await this.#openFiles.use(name, path, (descriptor) =>
+        this.#sendFrom(descriptor, entry, first, last, sink),
+      );
+    } catch (error) {
+      if (isMissing(error)) throw new CorruptChunkError('the file is missing');
+      throw error;
+    }
+  }
+
+  async #sendFrom(
+    descriptor: number,
+    entry: IndexEntry,
+    first: number,
+    last: number,
+    sink: PieceSink,
+  ): Promise<void> {
+    const end = Math.min(entry.length, (Math.floor(last / BLOCK_BYTES) + 1) * BLOCK_BYTES);
+    let offset = first - (first % BLOCK_BYTES);
+    while (offset < end) {
+      const piece = await this.#pieces.take(end - offset);
+      try {
+        const bytes = piece.bytes.subarray(0, Math.min(piece.bytes.length, end - offset));
+        await this.#fill(descriptor, bytes, offset);
+        verifyBlocks(entry, bytes, offset);
+        await sink(bytes.subarray(Math.max(first - offset, 0), Math.min(last + 1 - offset, bytes.length)));
+        offset += bytes.length;
+      } finally {
+        piece.release();
+      }
+    }
+  }
+
+  /** Reads the chunk's file from the disk and compares all of it; throws CorruptChunkError. */
+  async verify(entry: IndexEntry): Promise<void> {
+    if (entry.inline) return;
+    try {
+      await this.#verifyFile(entry, await this.#files.openDirect(entry.position, entry.id));
+    } catch (error) {
+      if (isMissing(error)) throw new CorruptChunkError('the file is missing');
+      if (errnoOf(error) !== 'EINVAL') throw this.#health.translate(error);
+      const path = this.#files.pathOf(entry.position, entry.id);
+      await this.#verifyFile(entry, await this.#fileSystem.open(path, constants.O_RDONLY));
+    }
+  }
+
+  async #verifyFile(entry: IndexEntry, descriptor: number): Promise<void> {
+    const end = chunkFileBytes(entry.length);
+    const piece = await this.#pieces.take(end);
+    try {
+      for (let offset = 0; offset < end; offset += piece.bytes.length) {
+        const bytes = piece.bytes.subarray(0, Math.min(piece.bytes.length, end - offset));
+        await this.#fill(descriptor, bytes, offset);
+        verifyBlocks(entry, bytes.subarray(0, Math.max(entry.length - offset, 0)), offset);
+        if (offset + bytes.length < end) continue;
+        const trailer = decodeTrailer(bytes.subarray(bytes.length - SECTOR_BYTES));
+        if (trailer?.id !== entry.id || trailer.checksum !== entry.checksum) {
+          throw new CorruptChunkError('the trailer is damaged');
+        }
+      }
+    } finally {
+      piece.release();
+      await this.#fileSystem.close(descriptor);
+    }
+  }
+
+  async #fill(descriptor: number, into: Buffer, position: number): Promise<void> {
+    let filled = 0;
+    while (filled < into.length) {
+      const rest = filled === 0 ? into : into.subarray(filled);
+      let count: number;
+      try {
+        count = await this.#fileSystem.read(descriptor, rest, position + filled);
+      } catch (error) {
+        throw this.#health.translate(error);
+      }
+      if (count === 0) throw new CorruptChunkError('the file is too short');
+      filled += count;
+    }
+  }
+}
+
+/** `bytes` lies at `offset` of the chunk, which is a block border. */
+function verifyBlocks(entry: IndexEntry, bytes: Buffer, offset: number): void {
+  let block = offset / BLOCK_BYTES;
+  for (let start = 0; start < bytes.length; start += BLOCK_BYTES) {
+    if (crc32(bytes.subarray(start, start + BLOCK_BYTES)) !== entry.blocks[block]) {
+      throw new CorruptChunkError(`block ${block} does not have its checksum`);
+    }
+    block++;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return errnoOf(error) === 'ENOENT';
+}

@@ -1,0 +1,59 @@
+import { Hono } from 'hono';
+import type { Clock } from '../lib/clock/clock.ts';
+import { AppError } from '../lib/errors/app-error.ts';
+import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
+import { requestId } from '../lib/http/request-id.ts';
+import type { Logger } from '../lib/logging/logger.ts';
+import { type NodeEnv, requireSignature } from './access.ts';
+import { createChunkRoutes } from './chunks/chunk-routes.ts';
+import type { ChunkService } from './chunks/chunk-service.ts';
+import { statusOf } from './errors.ts';
+import type { NodeIdentity } from './identity.ts';
+import type { NodeMetrics } from './metrics.ts';
+import { createNodeRoutes } from './node-routes.ts';
+import type { VideoRepository } from './repository/video-repository.ts';
+
+export interface NodeAppOptions {
+  readonly repository: VideoRepository;
+  readonly service: ChunkService;
+  readonly identity: NodeIdentity;
+  readonly metrics: NodeMetrics;
+  /** Signatures made with any of them are accepted. */
+  readonly keys: readonly Buffer[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The node's HTTP API. It writes bodies to the raw response, so it needs the bindings of @hono/node-server. */
+export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
+  const { repository, metrics, clock, logger } = options;
+  const app = new Hono<NodeEnv>();
+  const problems = createProblemHandlers(logger, statusOf);
+  app.onError(problems.onError);
+  app.notFound(problems.notFound);
+  app.use(requestId());
+
+  app.get('/healthz', (context) => {
+    if (repository.stats().disk === 'failing')
+      throw new AppError('disk_failing', 'The disk under this node returns errors.');
+    return context.json({ status: 'ok', nodeId: options.identity.nodeId });
+  });
+  app.get('/metrics', async (context) =>
+    context.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
+  );
+
+  app.use(requireSignature(options.keys, clock));
+  app.use(async (context, next) => {
+    const startedMs = clock.monotonicMs();
+    await next();
+    const { outgoing, incoming } = context.env;
+    const status = outgoing.headersSent ? outgoing.statusCode : context.res.status;
+    metrics.requestSeconds.observe(
+      { method: incoming.method ?? '', route: context.req.path.split('/', 2)[1] ?? '', status },
+      (clock.monotonicMs() - startedMs) / 1000,
+    );
+  });
+  app.route('/chunks', createChunkRoutes(options));
+  app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
+  return app;
+}
