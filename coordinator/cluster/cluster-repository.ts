@@ -1,0 +1,53 @@
+import type { Database, Transaction } from '../database/database.ts';
+
+/** What is fixed for a cluster from its first start on. */
+export interface ClusterRecord {
+  readonly id: string;
+  readonly createdAt: Date;
+  readonly replicas: number;
+  readonly rangeCount: number;
+  /** Null until an admin token was set. */
+  readonly adminTokenHash: Uint8Array | null;
+}
+
+/** The one row about the cluster itself. */
+export class ClusterRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The cluster's record; made of these values on the first start, which later ones do not change. */
+  async ensure(first: { replicas: number; rangeCount: number }): Promise<ClusterRecord> {
+    await this.#database
+      .insertInto('cluster')
+      .values({ replicas: first.replicas, range_count: first.rangeCount, admin_token_hash: null })
+      .onConflict((conflict) => conflict.column('singleton').doNothing())
+      .execute();
+    const row = await this.#database.selectFrom('cluster').selectAll().executeTakeFirstOrThrow();
+    return {
+      id: row.id,
+      createdAt: row.created_at,
+      replicas: row.replicas,
+      rangeCount: row.range_count,
+      adminTokenHash: row.admin_token_hash,
+    };
+  }
+
+  /** Stores the hash if there is none yet; false when another coordinator was first. */
+  async setFirstAdminTokenHash(hash: Uint8Array): Promise<boolean> {
+    const row = await this.#database
+      .updateTable('cluster')
+      .set({ admin_token_hash: hash })
+      .where('admin_token_hash', 'is', null)
+      .returning('id')
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** Until the transaction ends, no other changes the membership. */
+  async lock(transaction: Transaction): Promise<void> {
+    await transaction.selectFrom('cluster').select('id').forUpdate().executeTakeFirstOrThrow();
+  }
+}

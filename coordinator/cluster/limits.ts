@@ -1,0 +1,38 @@
+/** Bounds of the cluster's own traffic, with their units. */
+
+/** Longest wait for a storage node's answer to a question about itself. */
+export const PROBE_TIMEOUT_MS = 5000;
+/** How long a signed request to a storage node stays valid. */
+export const SIGNATURE_LIFETIME_S = 60;
+export const PROBE_BYTES_MAX = 64 * 1024;
+
+export const HEALTH_INTERVAL_MS = 1000;
+export const HEALTH_TIMEOUT_MS = 2000;
+/** A node that has not answered for this long is down. */
+export const DOWN_AFTER_MS = 10_000;
+
+/** Layout and nodes are read again this often even when no notification says so. */
+export const RELOAD_INTERVAL_MS = 10_000;
+/** How often the database is told which nodes were seen. */
+export const LAST_SEEN_INTERVAL_MS = 60_000;
+
+/** Pause before nodes of the static list that could not be registered are tried again. */
+export const REGISTER_RETRY_MS = 1000;
+
+export const SWEEP_INTERVAL_MS = 300_000;
+/** Chunks younger than this are left alone whatever the database says. */
+export const SWEEP_MIN_AGE_MS = 60_000;
+/** How often open objects are expired. */
+export const EXPIRY_INTERVAL_MS = 30_000;
+/** The sweep's lease: longer than the pause between two renewals by far. */
+export const SWEEP_LEASE_MS = 90_000;
+/** Chunks in one page of a node's listing, and in one question to the database. */
+export const SWEEP_PAGE_CHUNKS = 1000;
+export const SWEEP_PAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** Deletions under way on one node at a time. */
+export const SWEEP_DELETES_MAX = 4;
+/** Nodes swept at a time. */
+export const SWEEP_NODES_MAX = 4;
+
+export const WEIGHT_DEFAULT = 100;
+export const WEIGHT_MAX = 1_000_000;

@@ -1,0 +1,56 @@
+import type { NodeStats } from '../../lib/node-api/schema.ts';
+import type { NodeState } from '../database/schema.ts';
+import type { Cluster } from './cluster.ts';
+import type { NodeProbe } from './node-probe.ts';
+import type { NodeHealth } from './placement.ts';
+
+/** What an operator sees of a storage node. */
+export interface NodeReport {
+  readonly id: string;
+  readonly url: string;
+  readonly zone: string;
+  readonly weight: number;
+  readonly state: NodeState;
+  readonly health: NodeHealth;
+  /** Why it is not up; null when it is. */
+  readonly healthReason: string | null;
+  readonly capacityBytes: number;
+  /** Null, like the following, when the node does not answer now. */
+  readonly usedBytes: number | null;
+  readonly chunkCount: number | null;
+  readonly quarantinedCount: number | null;
+  readonly disk: NodeStats['disk'] | null;
+  readonly registeredAt: string;
+  readonly lastSeenAt: string;
+}
+
+/** Asks every node that is not down how it stands, all at the same time. Never rejects. */
+export async function reportNodes(
+  cluster: Cluster,
+  probe: Pick<NodeProbe, 'stats'>,
+  nowMs: number,
+): Promise<NodeReport[]> {
+  return Promise.all(
+    cluster.registeredNodes().map(async (node): Promise<NodeReport> => {
+      const isDown = cluster.healthOf(node.id) === 'down';
+      const answer = isDown ? null : await probe.stats(node.url).catch(() => null);
+      const stats = answer?.nodeId === node.id ? answer : null;
+      return {
+        id: node.id,
+        url: node.url,
+        zone: node.zone,
+        weight: node.weight,
+        state: node.state,
+        health: cluster.healthOf(node.id),
+        healthReason: cluster.health.reasonOf(node.id),
+        capacityBytes: stats?.capacityBytes ?? node.capacityBytes,
+        usedBytes: stats?.usedBytes ?? null,
+        chunkCount: stats?.chunkCount ?? null,
+        quarantinedCount: stats?.quarantinedCount ?? null,
+        disk: stats?.disk ?? null,
+        registeredAt: node.registeredAt.toISOString(),
+        lastSeenAt: (stats === null ? node.lastSeenAt : new Date(nowMs)).toISOString(),
+      };
+    }),
+  );
+}

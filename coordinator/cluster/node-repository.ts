@@ -1,0 +1,108 @@
+import { type Selectable, sql } from 'kysely';
+import type { Database, Transaction } from '../database/database.ts';
+import type { NodeState, NodesTable } from '../database/schema.ts';
+
+/** A storage node as the database knows it. */
+export interface RegisteredNode {
+  readonly id: string;
+  /** Base URL without a trailing slash. */
+  readonly url: string;
+  readonly zone: string;
+  readonly weight: number;
+  readonly state: NodeState;
+  readonly capacityBytes: number;
+  readonly registeredAt: Date;
+  /** When a coordinator last noted that the node answered; up to a minute late. */
+  readonly lastSeenAt: Date;
+}
+
+export type NewNode = Omit<RegisteredNode, 'state' | 'registeredAt' | 'lastSeenAt'>;
+
+/** Registered nodes. Rows are never deleted, so an old layout's members keep their names. */
+export class NodeRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Every node, the removed ones included, by time of registration. */
+  async list(within?: Transaction): Promise<RegisteredNode[]> {
+    const rows = await (within ?? this.#database)
+      .selectFrom('nodes')
+      .selectAll()
+      .orderBy('registered_at')
+      .orderBy('id')
+      .execute();
+    return rows.map(nodeOf);
+  }
+
+  async find(id: string, within?: Transaction): Promise<RegisteredNode | null> {
+    const row = await (within ?? this.#database)
+      .selectFrom('nodes')
+      .selectAll()
+      .where('id', '=', id)
+      .executeTakeFirst();
+    return row === undefined ? null : nodeOf(row);
+  }
+
+  /** The node that is not removed and has this address. */
+  async findByUrl(url: string, within?: Transaction): Promise<RegisteredNode | null> {
+    const row = await (within ?? this.#database)
+      .selectFrom('nodes')
+      .selectAll()
+      .where('url', '=', url)
+      .where('state', '<>', 'removed')
+      .executeTakeFirst();
+    return row === undefined ? null : nodeOf(row);
+  }
+
+  async insert(transaction: Transaction, node: NewNode): Promise<void> {
+    const { id, url, zone, weight, capacityBytes } = node;
+    await transaction
+      .insertInto('nodes')
+      .values({ id, url, zone, weight, capacity_bytes: capacityBytes, state: 'joined' })
+      .execute();
+  }
+
+  /** The node answered just now, and this is what it is. */
+  async update(transaction: Transaction, node: NewNode): Promise<void> {
+    const { id, url, zone, weight, capacityBytes } = node;
+    await transaction
+      .updateTable('nodes')
+      .set({ url, zone, weight, capacity_bytes: capacityBytes, last_seen_at: sql<Date>`now()` })
+      .where('id', '=', id)
+      .execute();
+  }
+
+  async setState(transaction: Transaction, ids: readonly string[], state: NodeState): Promise<void> {
+    await transaction
+      .updateTable('nodes')
+      .set({ state })
+      .where('id', '=', sql<string>`any(${[...ids]}::uuid[])`)
+      .execute();
+  }
+
+  /** Notes that the nodes answer now. */
+  async touch(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    await this.#database
+      .updateTable('nodes')
+      .set({ last_seen_at: sql<Date>`now()` })
+      .where('id', '=', sql<string>`any(${[...ids]}::uuid[])`)
+      .execute();
+  }
+}
+
+function nodeOf(row: Selectable<NodesTable>): RegisteredNode {
+  return {
+    id: row.id,
+    url: row.url,
+    zone: row.zone,
+    weight: row.weight,
+    state: row.state,
+    capacityBytes: row.capacity_bytes,
+    registeredAt: row.registered_at,
+    lastSeenAt: row.last_seen_at,
+  };
+}

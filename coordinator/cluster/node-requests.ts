@@ -1,0 +1,138 @@
+import { type Dispatcher, request } from 'undici';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { AppError } from '../../lib/errors/app-error.ts';
+import { signTarget } from '../../lib/signing/signed-url.ts';
+import type { ErrorCode } from '../errors.ts';
+import { SIGNATURE_LIFETIME_S } from './limits.ts';
+
+export interface NodeRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Path and query. */
+  readonly target: string;
+  readonly signed: boolean;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** From the first byte sent to the last one received. */
+  readonly timeoutMs: number;
+  readonly limitBytes: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface NodeAnswer {
+  readonly status: number;
+  readonly text: string;
+  header(name: string): string | undefined;
+}
+
+export interface NodeRequestsOptions {
+  readonly dispatcher: Dispatcher;
+  /** `deriveKey(clusterSecret, 'storage-node')`. */
+  readonly signingKey: Buffer;
+  readonly clock: Clock;
+}
+
+/** Small requests to storage nodes; chunk bytes take another way. */
+export class NodeRequests {
+  readonly #options: NodeRequestsOptions;
+
+  constructor(options: NodeRequestsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves with any answer that arrives whole, whatever its status. Rejects with `node_unreachable` when
+   * there is none in time or it is too long, and with the signal's reason when that aborts.
+   */
+  async send(url: string, wanted: NodeRequest): Promise<NodeAnswer> {
+    const { clock } = this.#options;
+    const expired = new AbortController();
+    const cancel = clock.after(wanted.timeoutMs, () =>
+      expired.abort(new Error(`no answer within ${wanted.timeoutMs} ms`)),
+    );
+    const signal = wanted.signal ? AbortSignal.any([wanted.signal, expired.signal]) : expired.signal;
+    try {
+      return await this.#exchange(url, wanted, signal);
+    } catch (error) {
+      if (wanted.signal?.aborted) throw wanted.signal.reason;
+      throw unreachable(url, detailOf(error), error);
+    } finally {
+      cancel();
+    }
+  }
+
+  async #exchange(url: string, wanted: NodeRequest, signal: AbortSignal): Promise<NodeAnswer> {
+    const { dispatcher } = this.#options;
+    const response = await request(`${url}${wanted.signed ? this.#sign(wanted) : wanted.target}`, {
+      method: wanted.method,
+      dispatcher,
+      signal,
+      ...(wanted.body === undefined
+        ? {}
+        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(wanted.body) }),
+    });
+    const pieces: Buffer[] = [];
+    let length = 0;
+    for await (const piece of response.body as AsyncIterable<Buffer>) {
+      length += piece.length;
+      if (length > wanted.limitBytes) throw new Error(`the answer is longer than ${wanted.limitBytes} bytes`);
+      pieces.push(piece);
+    }
+    const header = (name: string) => {
+      const value = response.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    };
+    return { status: response.statusCode, text: Buffer.concat(pieces).toString('utf8'), header };
+  }
+
+  #sign({ method, target }: NodeRequest): string {
+    const { clock, signingKey } = this.#options;
+    const expiresAtS = Math.floor(clock.nowMs() / 1000) + SIGNATURE_LIFETIME_S;
+    return signTarget(signingKey, { method, target, expiresAtS });
+  }
+}
+
+export function unreachable(
+  url: string,
+  detail: string,
+  cause?: unknown,
+  details: Record<string, unknown> = {},
+): AppError {
+  return new AppError<ErrorCode>(
+    'node_unreachable',
+    `The storage node at ${url} cannot be used: ${detail}.`,
+    {
+      cause,
+      details,
+    },
+  );
+}
+
+/** A node's answer that is not the one asked for. Says so plainly when the secrets differ. */
+export function refused(url: string, answer: NodeAnswer): AppError {
+  if (answer.status === 401 || answer.status === 403) {
+    const expired = codeOf(answer.text) === 'signature_expired';
+    return expired
+      ? unreachable(url, 'its clock differs from this one by more than a minute', undefined, {
+          reason: 'clock_differs',
+        })
+      : unreachable(url, 'it refused the signature, so its CLUSTER_SECRET is another one', undefined, {
+          reason: 'secret_differs',
+        });
+  }
+  return unreachable(url, `it answered ${answer.status}${codeOf(answer.text).replace(/^(.+)$/, ' ($1)')}`);
+}
+
+/** The `code` of a problem document; empty when there is none. */
+export function codeOf(text: string): string {
+  try {
+    const code: unknown = JSON.parse(text).code;
+    return typeof code === 'string' ? code : '';
+  } catch {
+    return '';
+  }
+}
+
+function detailOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return detailOf(error.errors[0]);
+  return error instanceof Error ? error.message : String(error);
+}

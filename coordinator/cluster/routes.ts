@@ -1,0 +1,89 @@
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import type { z } from 'zod';
+import { AppError } from '../../lib/errors/app-error.ts';
+import { positionOf, rangeBounds, rangeOf } from '../../lib/hashring/index.ts';
+import { formatPosition } from '../../lib/node-api/targets.ts';
+import type { SignatureVerdict } from '../../lib/signing/signed-url.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Cluster } from './cluster.ts';
+import type { Membership } from './membership.ts';
+import type { StorageNode } from './placement.ts';
+import { locateSchema, registrationSchema } from './schema.ts';
+
+export interface ClusterRoutesOptions {
+  readonly membership: Pick<Membership, 'register'>;
+  readonly cluster: Cluster;
+  /** Passes only requests of an administrator. */
+  readonly requireAdmin: MiddlewareHandler;
+  /** Checks a request that a storage node signed with the cluster's secret. */
+  readonly verifyNode: (context: Context) => SignatureVerdict;
+}
+
+/** The admin API about nodes and ring; paths are relative to the API's prefix. */
+export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
+  const { membership, cluster, requireAdmin } = options;
+  const app = new Hono();
+
+  app.get('/admin/nodes', requireAdmin, async (context) =>
+    context.json({ items: await cluster.reportNodes(), nextCursor: null }),
+  );
+
+  app.post('/admin/nodes', requireAdminOrNode(options), async (context) => {
+    const node = await membership.register(parse(registrationSchema, await readJson(context)));
+    const { id, url, zone, weight, state } = node;
+    return context.json({ id, url, zone, weight, state, clusterId: cluster.id }, 201);
+  });
+
+  app.get('/admin/cluster', requireAdmin, (context) => context.json(cluster.summary()));
+
+  app.get('/admin/ring/locate', requireAdmin, (context) => {
+    const { key } = parse(locateSchema, context.req.query());
+    const position = positionOf(key);
+    const owners = cluster.ownersOf(position);
+    const fallbacks = cluster.fallbacksOf(position);
+    const layout = cluster.layout!;
+    const range = rangeOf(position, layout.rangeCount);
+    const { first, last } = rangeBounds(range, layout.rangeCount);
+    const describe = ({ id, url, zone }: StorageNode) => ({ id, url, zone, health: cluster.healthOf(id) });
+    return context.json({
+      key,
+      position: formatPosition(position),
+      range: { index: range, first: formatPosition(first), last: formatPosition(last) },
+      epoch: layout.epoch,
+      owners: owners.map(describe),
+      fallbacks: fallbacks.map(describe),
+    });
+  });
+
+  return app;
+}
+
+function requireAdminOrNode({ requireAdmin, verifyNode }: ClusterRoutesOptions): MiddlewareHandler {
+  return async (context, next) => {
+    const verdict = verifyNode(context);
+    if (verdict.ok) return next();
+    if (verdict.reason === 'missing') return requireAdmin(context, next);
+    const why =
+      verdict.reason === 'expired'
+        ? 'it has expired, so the clocks of node and coordinator differ'
+        : 'it does not fit, so the node has another CLUSTER_SECRET';
+    throw new AppError<ErrorCode>('unauthorized', `The request's signature is not valid: ${why}.`);
+  };
+}
+
+async function readJson(context: Context): Promise<unknown> {
+  try {
+    return await context.req.json();
+  } catch (error) {
+    throw new AppError<ErrorCode>('invalid_json', 'The request body is not JSON.', { cause: error });
+  }
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.infer<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const unknownKey = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const field = unknownKey ?? (issue?.path.join('.') || 'body');
+  throw new AppError<ErrorCode>('invalid_request', `${field}: ${issue?.message}`, { details: { field } });
+}
