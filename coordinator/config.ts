@@ -49,7 +49,6 @@ const environmentSchema = z.object({
   UPLOAD_IDLE_TIMEOUT: durationMs().default(60_000),
   READ_STALL_TIMEOUT: durationMs().default(1000),
   COPY_TIMEOUT: durationMs().default(15_000),
-  STOP_TIMEOUT: durationMs().default(20_000),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 

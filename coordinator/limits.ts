@@ -22,4 +22,6 @@ export const LIMITS = {
   clientIdleTimeoutMs: 60_000,
   /** Videos whose row and manifest are kept in memory. */
   cachedVideosMax: 10_000,
+  /** Chunks these may have together, about 150 bytes each. */
+  cachedChunksMax: 200_000,
 } as const;

@@ -1,0 +1,33 @@
+import { HttpServer } from '../lib/http/http-server.ts';
+import { runProcess } from '../lib/lifecycle/run-process.ts';
+import { createLogger } from '../lib/logging/logger.ts';
+import { readCoordinatorConfig } from './config.ts';
+import { openContext } from './context.ts';
+import { LIMITS } from './limits.ts';
+
+/** How long a stop may take before the process exits anyway; longer than the drain of open requests. */
+const STOP_TIMEOUT_MS = LIMITS.drainTimeoutMs + 10_000;
+
+await runProcess({ stopTimeoutMs: STOP_TIMEOUT_MS }, async (stack, stopping) => {
+  const config = readCoordinatorConfig(process.env);
+  const logger = createLogger({ name: 'coordinator', level: config.LOG_LEVEL });
+  const context = await openContext(stack, config, logger, stopping);
+  const server = stack.use(
+    await HttpServer.open({
+      fetch: context.fetch,
+      host: config.HOST,
+      port: config.PORT,
+      headersTimeoutMs: LIMITS.headersTimeoutMs,
+      keepAliveTimeoutMs: LIMITS.keepAliveTimeoutMs,
+      maxHeaderBytes: LIMITS.headerBytesMax,
+      drainTimeoutMs: LIMITS.drainTimeoutMs,
+    }),
+  );
+  if (context.createdAdminToken !== undefined) {
+    // Not a log line: logs are kept and collected, and this is the only time the token is shown.
+    process.stdout.write(`Admin token (shown only this once, keep it): ${context.createdAdminToken}\n`);
+  }
+  logger.info({ url: server.url, clusterId: context.clusterId }, 'listening');
+  context.start();
+  return logger;
+});

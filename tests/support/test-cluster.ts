@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type ChunkEntryLine,
+  chunkEntrySchema,
+  type NodeStats,
+  nodeStatsSchema,
+} from '../../lib/node-api/schema.ts';
+import { chunkTarget, NEXT_CURSOR_HEADER, rangeTarget } from '../../lib/node-api/targets.ts';
+import { deriveKey, signTarget } from '../../lib/signing/signed-url.ts';
+import { Cluster, type ClusterOptions } from '../../scripts/cluster.ts';
+
+export const ADMIN_TOKEN = 'test-admin-token-0123456789';
+
+export interface Video {
+  readonly id: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly contentType: string;
+}
+
+/** A real cluster with impatient timers, and eyes for a test: through the public API and straight into a node. */
+export class TestCluster implements AsyncDisposable {
+  readonly cluster: Cluster;
+  readonly #key: Buffer;
+
+  private constructor(cluster: Cluster) {
+    this.cluster = cluster;
+    this.#key = deriveKey(cluster.secret, 'storage-node');
+  }
+
+  static async start(options: Partial<ClusterOptions> = {}): Promise<TestCluster> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'orbitvids-test-'));
+    const cluster = await Cluster.start({
+      dataDir,
+      nodeCount: 5,
+      replicas: 3,
+      adminToken: ADMIN_TOKEN,
+      logLevel: 'info',
+      ...options,
+      coordinatorEnv: {
+        HEALTH_INTERVAL: '100ms',
+        DOWN_AFTER: '600ms',
+        SWEEP_INTERVAL: '300ms',
+        SWEEP_MIN_AGE: '0ms',
+        UPLOAD_LEASE: '2s',
+        ...options.coordinatorEnv,
+      },
+    });
+    return new TestCluster(cluster);
+  }
+
+  get url(): string {
+    return this.cluster.url;
+  }
+
+  get dataDir(): string {
+    return this.cluster.options.dataDir;
+  }
+
+  /** Sends a request with the admin token to the public API. */
+  api(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (!headers.has('authorization')) headers.set('authorization', `Bearer ${ADMIN_TOKEN}`);
+    return fetch(`${this.url}/api/v1${path}`, { ...init, headers });
+  }
+
+  async upload(body: Uint8Array<ArrayBuffer>, query = ''): Promise<Video> {
+    const response = await this.api(`/videos${query}`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/octet-stream' },
+    });
+    if (response.status !== 201) throw new Error(`upload: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Video;
+  }
+
+  async download(id: string, range?: string): Promise<Buffer> {
+    const response = await this.api(
+      `/videos/${id}/content`,
+      range === undefined ? {} : { headers: { range } },
+    );
+    if (!response.ok) throw new Error(`download: ${response.status} ${await response.text()}`);
+    return Buffer.from(await response.arrayBuffer());
+  }
+
+  async videoIds(): Promise<string[]> {
+    const response = await this.api('/videos?limit=100');
+    const body = (await response.json()) as { items: Video[] };
+    return body.items.map((video) => video.id);
+  }
+
+  /** A signed request straight to a node. */
+  node(index: number, method: string, target: string, init: RequestInit = {}): Promise<Response> {
+    const signed = signTarget(this.#key, { method, target, expiresAtS: Math.floor(Date.now() / 1000) + 60 });
+    return fetch(`${this.cluster.nodes[index]!.url}${signed}`, { ...init, method });
+  }
+
+  async nodeStats(index: number): Promise<NodeStats> {
+    return nodeStatsSchema.parse(await (await this.node(index, 'GET', '/stats')).json());
+  }
+
+  /** Everything a node holds, asked from the node itself. */
+  async chunksOf(index: number): Promise<ChunkEntryLine[]> {
+    const entries: ChunkEntryLine[] = [];
+    let after = '';
+    for (;;) {
+      const query = after === '' ? '' : `?after=${encodeURIComponent(after)}`;
+      const response = await this.node(index, 'GET', `${rangeTarget(0, 0xffff_ffff)}${query}`);
+      for (const line of (await response.text()).split('\n')) {
+        if (line !== '') entries.push(chunkEntrySchema.parse(JSON.parse(line)));
+      }
+      const next = response.headers.get(NEXT_CURSOR_HEADER);
+      if (next === null) return entries;
+      after = next;
+    }
+  }
+
+  /** For each chunk id, the indices of the running nodes that hold it. */
+  async holders(): Promise<Map<string, number[]>> {
+    const holders = new Map<string, number[]>();
+    for (const [index, node] of this.cluster.nodes.entries()) {
+      if (!node.running) continue;
+      for (const { id } of await this.chunksOf(index)) holders.set(id, [...(holders.get(id) ?? []), index]);
+    }
+    return holders;
+  }
+
+  /** The bytes a node serves for one of its chunks. */
+  async chunkBytes(index: number, entry: ChunkEntryLine): Promise<Buffer> {
+    const response = await this.node(
+      index,
+      'GET',
+      chunkTarget(Number.parseInt(entry.position, 16), entry.id),
+    );
+    if (!response.ok) throw new Error(`chunk: ${response.status}`);
+    return Buffer.from(await response.arrayBuffer());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster[Symbol.asyncDispose]();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
