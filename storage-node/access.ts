@@ -10,11 +10,11 @@ export interface NodeEnv {
   Variables: { requestId: string };
 }
 
-/** Lets a request pass only if its method and target are signed with one of the keys and have not expired. */
-export function requireSignature(keys: readonly Buffer[], clock: Clock): MiddlewareHandler<NodeEnv> {
+/** Lets a request pass only if its method and target are signed with the key and have not expired. */
+export function requireSignature(key: Buffer, clock: Clock): MiddlewareHandler<NodeEnv> {
   return async (context, next) => {
     const { method = '', url = '' } = context.env.incoming;
-    const verdict = verifyTarget(keys, method, url, Math.floor(clock.nowMs() / 1000));
+    const verdict = verifyTarget([key], method, url, Math.floor(clock.nowMs() / 1000));
     if (!verdict.ok) throw REFUSALS[verdict.reason]();
     await next();
   };

@@ -7,10 +7,12 @@ import type { Logger } from '../lib/logging/logger.ts';
 import { type NodeEnv, requireSignature } from './access.ts';
 import { createChunkRoutes } from './chunks/chunk-routes.ts';
 import type { ChunkService } from './chunks/chunk-service.ts';
+import type { ChunkSource } from './chunks/chunk-source.ts';
 import { statusOf } from './errors.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { createNodeRoutes } from './node-routes.ts';
+import { createRangeRoutes } from './ranges/range-routes.ts';
 import type { VideoRepository } from './repository/video-repository.ts';
 
 export interface NodeAppOptions {
@@ -18,8 +20,11 @@ export interface NodeAppOptions {
   readonly service: ChunkService;
   readonly identity: NodeIdentity;
   readonly metrics: NodeMetrics;
-  /** Signatures made with any of them are accepted. */
-  readonly keys: readonly Buffer[];
+  readonly source: ChunkSource;
+  /** Signs and verifies requests. */
+  readonly key: Buffer;
+  /** Aborts when the server stops. */
+  readonly stopping: AbortSignal;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -42,7 +47,7 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
     context.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
   );
 
-  app.use(requireSignature(options.keys, clock));
+  app.use(requireSignature(options.key, clock));
   app.use(async (context, next) => {
     const startedMs = clock.monotonicMs();
     await next();
@@ -54,6 +59,7 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
     );
   });
   app.route('/chunks', createChunkRoutes(options));
+  app.route('/ranges', createRangeRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
   return app;
 }

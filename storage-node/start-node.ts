@@ -73,7 +73,9 @@ export async function startNode(
       stats: () => repository.stats(),
       indexCommits: () => repository.indexCommits,
     }),
-    keys: [key],
+    source,
+    key,
+    stopping: signal,
     clock,
     logger,
   });

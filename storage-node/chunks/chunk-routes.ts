@@ -1,12 +1,13 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import type { Clock } from '../../lib/clock/clock.ts';
-import { AppError } from '../../lib/errors/app-error.ts';
+import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { pullChunkSchema } from '../../lib/node-api/schema.ts';
 import { CHECKSUM_HEADER, formatChecksum, parseChecksum } from '../../lib/node-api/targets.ts';
 import type { NodeEnv } from '../access.ts';
+import { clientGoneSignal } from '../client-gone.ts';
 import { BODY_IDLE_TIMEOUT_MS, CHUNK_BYTES_MAX, SEND_IDLE_TIMEOUT_MS } from '../limits.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import { invalid, parseAddress, parseContentLength, parseJson } from '../parse-request.ts';
@@ -14,7 +15,7 @@ import type { ChunkEntry, ChunkReading, PutResult, VideoRepository } from '../re
 import { type ByteRange, parseByteRange } from './byte-range.ts';
 import type { ChunkService } from './chunk-service.ts';
 import { receiveBody } from './receive-body.ts';
-import { ClientGoneError, ResponseSink } from './response-sink.ts';
+import { ResponseSink } from './response-sink.ts';
 
 export interface ChunkRoutesOptions {
   readonly repository: VideoRepository;
@@ -37,7 +38,7 @@ export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
     const result = await service.store(
       { ...address, length, checksum },
       (into) => receiveBody(context.env.incoming, into, { clock, idleTimeoutMs: BODY_IDLE_TIMEOUT_MS }),
-      context.req.raw.signal,
+      clientGoneSignal(context.env.outgoing),
     );
     metrics.bytesIn.inc(length);
     return stored(context, result);
@@ -50,7 +51,7 @@ export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
       throw new AppError('body_too_large', `A chunk may have ${CHUNK_BYTES_MAX} bytes.`);
     }
     const chunk = { ...address, length, checksum: parseChecksum(checksum)! };
-    const result = await service.pull(chunk, source, context.req.raw.signal);
+    const result = await service.pull(chunk, source, clientGoneSignal(context.env.outgoing));
     if (result === 'created') metrics.bytesIn.inc(length);
     return stored(context, result);
   });
@@ -129,9 +130,10 @@ async function sendChunk(
     });
     outgoing.end();
   } catch (error) {
-    if (!outgoing.headersSent && !(error instanceof ClientGoneError)) throw error;
+    const gone = isAppError(error) && error.code === 'client_gone';
+    if (!outgoing.headersSent && !gone) throw error;
     sink.cut();
-    if (error instanceof ClientGoneError) return;
+    if (gone) return;
     logger.warn({ err: error, requestId: context.get('requestId') }, 'a response was cut');
   }
 }

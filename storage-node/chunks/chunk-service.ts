@@ -51,17 +51,20 @@ export class ChunkService {
     }
   }
 
+  /** Whether the chunk is here; throws `chunk_conflict` when one with the same id and other bytes is. */
+  async has(chunk: AnnouncedChunk & { readonly checksum: number }): Promise<boolean> {
+    const present = await this.#repository.stat(chunk.position, chunk.id);
+    if (present) assertSame(present, chunk);
+    return present !== undefined;
+  }
+
   /** Fetches the chunk from `url` and stores it, unless it is here. */
   async pull(
     chunk: AnnouncedChunk & { readonly checksum: number },
     url: string,
     signal: AbortSignal,
   ): Promise<PutResult> {
-    const present = await this.#repository.stat(chunk.position, chunk.id);
-    if (present) {
-      assertSame(present, chunk);
-      return 'exists';
-    }
+    if (await this.has(chunk)) return 'exists';
     return this.store(chunk, (into) => this.#source.fetchInto(url, into, signal), signal);
   }
 }

@@ -1,8 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../lib/clock/clock.ts';
-
-/** The client of a response is gone, or takes nothing any more. Nobody is left to tell. */
-export class ClientGoneError extends Error {}
+import { clientGone } from '../client-gone.ts';
 
 /**
  * Writes a response's body straight to its socket. A piece is done with when `write` resolves: the operating
@@ -18,14 +16,14 @@ export class ResponseSink {
     this.#outgoing = outgoing;
     this.#clock = options.clock;
     this.#idleTimeoutMs = options.idleTimeoutMs;
-    outgoing.once('close', () => this.#reject?.(new ClientGoneError('the client went away')));
+    outgoing.once('close', () => this.#reject?.(clientGone()));
   }
 
-  /** Rejects with ClientGoneError. */
+  /** Rejects with `client_gone`. */
   write(piece: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#outgoing.destroyed || this.#outgoing.socket?.destroyed) {
-        reject(new ClientGoneError('the client went away'));
+        reject(clientGone());
         return;
       }
       const cancelTimer = this.#clock.after(this.#idleTimeoutMs, () => this.cut());
@@ -36,7 +34,7 @@ export class ResponseSink {
       this.#outgoing.write(piece, (error) => {
         cancelTimer();
         this.#reject = undefined;
-        if (error) reject(new ClientGoneError('the client went away', { cause: error }));
+        if (error) reject(clientGone(error));
         else resolve();
       });
     });

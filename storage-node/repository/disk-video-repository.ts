@@ -132,7 +132,8 @@ export class DiskVideoRepository implements VideoRepository {
   }
 
   async stat(position: number, id: string): Promise<ChunkEntry | undefined> {
-    return this.#entryOf(chunkName(position, id), position, id);
+    const entry = await this.#entryOf(chunkName(position, id), position, id);
+    return entry && summaryOf(entry);
   }
 
   async open(position: number, id: string): Promise<ChunkReading | undefined> {
@@ -201,8 +202,7 @@ export class DiskVideoRepository implements VideoRepository {
           const end = entries[entries.length - 1]!;
           return { entries, next: chunkName(end.position, end.id) };
         }
-        const { position, id, length, checksum, createdAt } = entry;
-        entries.push({ position, id, length, checksum, createdAt });
+        entries.push(summaryOf(entry));
       }
     }
     return { entries, next: null };
@@ -354,4 +354,9 @@ export class DiskVideoRepository implements VideoRepository {
       .finally(() => this.#settling.delete(settling));
     this.#settling.add(settling);
   }
+}
+
+/** The entry without what only this repository needs of it. */
+function summaryOf({ position, id, length, checksum, createdAt }: IndexEntry): ChunkEntry {
+  return { position, id, length, checksum, createdAt };
 }

@@ -1,0 +1,129 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { type Context, Hono } from 'hono';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { AppError, isAppError } from '../../lib/errors/app-error.ts';
+import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import { type ChunkEntryLine, type PullProgress, pullRangeSchema } from '../../lib/node-api/schema.ts';
+import { formatChecksum, formatPosition, NEXT_CURSOR_HEADER } from '../../lib/node-api/targets.ts';
+import type { NodeEnv } from '../access.ts';
+import type { ChunkService } from '../chunks/chunk-service.ts';
+import type { ChunkSource } from '../chunks/chunk-source.ts';
+import { clientGoneSignal } from '../client-gone.ts';
+import { LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PULL_PROGRESS_INTERVAL_MS } from '../limits.ts';
+import { invalid, parseJson, parseRange } from '../parse-request.ts';
+import { parseCursor } from '../repository/chunk-name.ts';
+import type { ChunkEntry, VideoRepository } from '../repository/video-repository.ts';
+import { RangePull } from './range-pull.ts';
+
+export interface RangeRoutesOptions {
+  readonly repository: VideoRepository;
+  readonly service: ChunkService;
+  readonly source: ChunkSource;
+  /** Signs the requests to other nodes. */
+  readonly key: Buffer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborts when the server stops: a pull may run for hours and must not hold it up. */
+  readonly stopping: AbortSignal;
+}
+
+const NDJSON = 'application/x-ndjson';
+
+/** `/ranges/{first}-{last}`. */
+export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
+  const { repository } = options;
+  const routes = new Hono<NodeEnv>();
+
+  routes.get('/:range', async (context) => {
+    const { first, last } = parseRange(context);
+    const digest = context.req.query('digest');
+    if (digest === '1') return context.json(await repository.digest(first, last));
+    if (digest !== undefined) throw invalid('digest: expected 1');
+    const after = context.req.query('after');
+    const page = await repository.list(first, last, { after, limit: parseLimit(context) });
+    if (page.next !== null) context.header(NEXT_CURSOR_HEADER, page.next);
+    return context.body(page.entries.map(lineOf).join(''), 200, { 'content-type': NDJSON });
+  });
+
+  routes.delete('/:range', async (context) => {
+    const { first, last } = parseRange(context);
+    return context.json(await repository.drop(first, last));
+  });
+
+  routes.post('/:range/pull', async (context) => {
+    const { first, last } = parseRange(context);
+    const request = await parseJson(context, pullRangeSchema);
+    if (request.after !== undefined) parseCursor(request.after);
+    await streamPull(context, new RangePull(request, options), { first, last }, options);
+    return RESPONSE_ALREADY_SENT;
+  });
+
+  return routes;
+}
+
+function parseLimit(context: Context<NodeEnv>): number {
+  const text = context.req.query('limit');
+  if (text === undefined) return LIST_LIMIT_DEFAULT;
+  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > LIST_LIMIT_MAX) throw invalid(`limit: expected 1 to ${LIST_LIMIT_MAX}`);
+  return limit;
+}
+
+function lineOf(entry: ChunkEntry): string {
+  const line: ChunkEntryLine = {
+    position: formatPosition(entry.position),
+    id: entry.id,
+    length: entry.length,
+    checksum: formatChecksum(entry.checksum),
+    createdAt: entry.createdAt,
+  };
+  return `${JSON.stringify(line)}\n`;
+}
+
+/**
+ * Answers with the pull's progress, a line now and then and one at the end. The status is 200 whatever comes: how
+ * it went stands in the last line, and a body without one was cut off. A client that hangs up ends the pull.
+ */
+async function streamPull(
+  context: Context<NodeEnv>,
+  pull: RangePull,
+  { first, last }: { first: number; last: number },
+  { clock, logger, stopping }: RangeRoutesOptions,
+): Promise<void> {
+  const { outgoing } = context.env;
+  const gone = clientGoneSignal(outgoing);
+  const stopped = new AbortController();
+  const onStop = () =>
+    stopped.abort(new AppError('server_stopping', 'The node is stopping.', { retryable: true }));
+  if (stopping.aborted) onStop();
+  stopping.addEventListener('abort', onStop, { once: true });
+
+  outgoing.writeHead(200, { 'content-type': NDJSON, [REQUEST_ID_HEADER]: context.get('requestId') });
+  const write = (progress: PullProgress) => outgoing.write(`${JSON.stringify(progress)}\n`);
+  let cancelTimer = () => {};
+  const tick = () => {
+    // A client that does not read gets the latest line when it does, not all of them.
+    if (!outgoing.writableNeedDrain) write(pull.progress);
+    cancelTimer = clock.after(PULL_PROGRESS_INTERVAL_MS, tick);
+  };
+  tick();
+  try {
+    await pull.run(first, last, AbortSignal.any([gone, stopped.signal]));
+    write({ ...pull.progress, done: true });
+  } catch (error) {
+    if (!gone.aborted) {
+      logger.warn({ err: error, requestId: context.get('requestId') }, 'a range pull failed');
+      write({ ...pull.progress, error: errorOf(error) });
+    }
+  } finally {
+    cancelTimer();
+    stopping.removeEventListener('abort', onStop);
+    outgoing.end();
+  }
+}
+
+function errorOf(error: unknown): { code: string; detail: string } {
+  if (isAppError(error)) return { code: error.code, detail: error.message };
+  return { code: 'internal', detail: 'The node met an unexpected condition; its log says more.' };
+}
