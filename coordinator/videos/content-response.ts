@@ -130,8 +130,10 @@ export class ContentResponder {
       outgoing.end(separators?.end);
     } catch (error) {
       if (!outgoing.headersSent) throw error;
+      // A write can fail before the connection says that it has closed.
+      const isGone = gone.signal.aborted || outgoing.destroyed || outgoing.socket?.destroyed !== false;
       outgoing.destroy();
-      if (!gone.signal.aborted) throw new BodyCutError(error);
+      if (!isGone) throw new BodyCutError(error);
     } finally {
       reading?.cancel();
       outgoing.off('close', onClose);

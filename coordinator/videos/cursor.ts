@@ -1,5 +1,6 @@
 import type { VideoPosition } from './video-repository.ts';
 
+/** Nine digits of base 36 are milliseconds up to the year 5188. */
 const CURSOR = /^([0-9a-z]{1,9})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 
 /** An opaque, URL-safe name for a place in the list of videos. */

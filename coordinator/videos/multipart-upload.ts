@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { Dicer } from '@fastify/busboy';
 import { parse as parseDisposition } from 'content-disposition';
 import type { AppError } from '../../lib/errors/app-error.ts';
+import { limitIdle } from './body-idle.ts';
 import { claimedDigests } from './digest.ts';
 import { asUtf8, sanitizeFilename } from './filename.ts';
 import { FORM_FIELD_BYTES_MAX, FORM_HEADER_BYTES_MAX, FORM_PARTS_MAX } from './limits.ts';
@@ -27,11 +28,20 @@ interface FilePart {
  * name or is called `file`. Resolves when its first byte is near, so that nothing is opened for a form without
  * one. Digests count in the headers of the file's part only: outside they would speak about the form.
  */
-export async function openMultipartUpload(incoming: IncomingMessage, signal: AbortSignal): Promise<Upload> {
+export async function openMultipartUpload(
+  incoming: IncomingMessage,
+  options: { readonly signal: AbortSignal; readonly idleTimeoutMs: number },
+): Promise<Upload> {
+  const { signal, idleTimeoutMs } = options;
   const form = new Form(incoming, boundaryOf(incoming.headers['content-type'] ?? ''));
   try {
-    const file = await form.file;
-    return { body: file.body, signal, finish: () => form.finish(file), release: () => form.release() };
+    const file = await limitIdle(incoming, idleTimeoutMs, form.file);
+    return {
+      body: file.body,
+      signal,
+      finish: () => limitIdle(incoming, idleTimeoutMs, form.finish(file)),
+      release: () => form.release(),
+    };
   } catch (error) {
     form.release();
     throw error;

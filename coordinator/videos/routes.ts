@@ -2,10 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { AppError } from '../../lib/errors/app-error.ts';
+import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { ErrorCode } from '../errors.ts';
-import { matchesStrongly, matchesWeakly } from './conditional.ts';
+import { limitIdle } from './body-idle.ts';
+import { evaluateRead, matchesStrongly } from './conditional.ts';
 import { BodyCutError, CONTENT_CORS_HEADERS, type ContentResponder } from './content-response.ts';
 import { encodeCursor } from './cursor.ts';
 import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
@@ -25,6 +26,8 @@ export interface VideoRoutesDeps {
   readonly logger: Logger;
   /** Where the routes are mounted, for links and Location. */
   readonly basePath: string;
+  /** Longest time without a byte of a JSON body, or of a form outside of its file. */
+  readonly bodyIdleTimeoutMs: number;
 }
 
 interface VideoEnv {
@@ -40,7 +43,7 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
   const urlOf = (id: string) => `${deps.basePath}/videos/${id}`;
 
   routes.post('/videos', requireAdmin, async (c) => {
-    const video = await receive(service, c);
+    const video = await receive(deps, c);
     const json = toJson(video, urlOf(video.id));
     return c.json(json, 201, { location: urlOf(video.id), etag: etagOf(video) });
   });
@@ -54,15 +57,20 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
 
   routes.get('/videos/:id', async (c) => {
     const video = await service.find(idOf(c));
-    const etag = etagOf(video);
-    const ifNoneMatch = c.req.header('if-none-match');
-    if (ifNoneMatch !== undefined && matchesWeakly(ifNoneMatch, etag)) return c.body(null, 304, { etag });
-    return c.json(toJson(video, urlOf(video.id)), 200, { etag });
+    const headers = { etag: etagOf(video), 'cache-control': 'no-cache' };
+    const verdict = evaluateRead(c.env.incoming.headers, headers);
+    if (verdict === 'failed') throw preconditionFailed();
+    if (verdict === 'not-modified') return c.body(null, 304, headers);
+    return c.json(toJson(video, urlOf(video.id)), 200, headers);
   });
 
   routes.patch('/videos/:id', requireAdmin, async (c) => {
     const id = idOf(c);
-    const changes = parseFields(videoChangesSchema, await readJson(c.env.incoming, JSON_BODY_BYTES_MAX));
+    const body = readJson(c.env.incoming, JSON_BODY_BYTES_MAX);
+    const changes = parseFields(
+      videoChangesSchema,
+      await limitIdle(c.env.incoming, deps.bodyIdleTimeoutMs, body),
+    );
     const video = await service.change(id, changes, versionTestOf(c));
     return c.json(toJson(video, urlOf(id)), 200, { etag: etagOf(video) });
   });
@@ -87,7 +95,8 @@ const PREFLIGHT_HEADERS = {
 };
 
 /** Everything that can be refused by the headers alone is refused before the body is touched. */
-async function receive(service: VideoService, c: VideoContext): Promise<Video> {
+async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
+  const { service, bodyIdleTimeoutMs } = deps;
   const { incoming, outgoing } = c.env;
   const { headers } = incoming;
   const isForm = essenceOf(headers['content-type'] ?? '') === 'multipart/form-data';
@@ -98,7 +107,7 @@ async function receive(service: VideoService, c: VideoContext): Promise<Video> {
 
   const signal = goneSignal(outgoing);
   const upload = isForm
-    ? await openMultipartUpload(incoming, signal)
+    ? await openMultipartUpload(incoming, { signal, idleTimeoutMs: bodyIdleTimeoutMs })
     : openRawUpload(incoming, c.req.query(), signal);
   try {
     return await service.upload(upload);
@@ -126,11 +135,12 @@ async function sendContent(deps: VideoRoutesDeps, c: VideoContext): Promise<Resp
   try {
     const id = idOf(c);
     const content = deps.service.cachedContent(id) ?? (await deps.service.content(id));
-    await deps.responder.answer(content, {
-      incoming,
-      outgoing,
-      requestId: c.get('requestId'),
-      download: c.req.query('download') === '1',
+    const download = c.req.query('download') === '1';
+    const request = { incoming, outgoing, requestId: c.get('requestId'), download };
+    await deps.responder.answer(content, request).catch(async (error: unknown) => {
+      // What is no longer there may have been deleted by a coordinator whose message has not arrived yet.
+      if (isAppError(error) && error.code === 'chunk_unavailable') await deps.service.recheck(id);
+      throw error;
     });
   } catch (error) {
     if (!(error instanceof BodyCutError)) {
@@ -168,6 +178,13 @@ function versionTestOf(c: VideoContext): VersionTest | undefined {
 
 function etagOf(video: Video): string {
   return `"v${video.version}"`;
+}
+
+function preconditionFailed(): AppError {
+  return new AppError<ErrorCode>(
+    'precondition_failed',
+    'The video is not in the state that the request names.',
+  );
 }
 
 function emptyBody(): AppError {

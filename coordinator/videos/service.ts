@@ -139,6 +139,12 @@ export class VideoService implements AsyncDisposable {
     return (await this.#contents.get(id)) ?? throwNotFound(id);
   }
 
+  /** Forgets what is cached about the video and throws `video_not_found` if it is gone. */
+  async recheck(id: string): Promise<void> {
+    this.#contents.invalidate(id);
+    await this.find(id);
+  }
+
   /** Another coordinator changed the video. */
   invalidate(id: string): void {
     this.#contents.invalidate(id);

@@ -18,6 +18,10 @@ export class MemoryObjectStore implements ObjectStore {
   onWrite: () => void = () => {};
   /** Called when all bytes are stored, before `write` resolves. */
   onWritten: () => Promise<void> = async () => {};
+  /** Called with the number of the read before anything is read. */
+  onRead: (count: number) => void | Promise<void> = () => {};
+  /** Called before chunks are removed. */
+  onRemove: () => Promise<void> = async () => {};
   reads = 0;
   openReadings = 0;
 
@@ -40,6 +44,7 @@ export class MemoryObjectStore implements ObjectStore {
     const failure = this.readFailure;
     this.readFailure = undefined;
     if (failure) throw failure;
+    await this.onRead(this.reads);
     const pieces = manifest.chunks.map(({ id }) => this.chunks.get(id));
     if (pieces.includes(undefined))
       throw new AppError('chunk_unavailable', 'No node has it.', { retryable: true });
@@ -63,6 +68,7 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async remove(manifest: Manifest): Promise<void> {
+    await this.onRemove();
     for (const { id } of manifest.chunks) this.chunks.delete(id);
   }
 

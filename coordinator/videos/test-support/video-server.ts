@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
@@ -17,10 +18,12 @@ import { VideoService } from '../service.ts';
 import { UploadLeases } from '../upload-leases.ts';
 import { MemoryObjectRepository, MemoryObjectStore } from './memory-objects.ts';
 import { MemoryVideoRepository } from './memory-videos.ts';
+import type { RawClient } from './raw-client.ts';
 
 export interface VideoServerOptions {
   readonly uploadBytesMax?: number;
   readonly clientIdleTimeoutMs?: number;
+  readonly bodyIdleTimeoutMs?: number;
 }
 
 /** The video routes behind a real HTTP server, on memory instead of nodes and a database. */
@@ -31,6 +34,7 @@ export class VideoServer implements AsyncDisposable {
   readonly leases: UploadLeases;
   readonly service: VideoService;
   readonly changed: string[] = [];
+  readonly #connections = new Set<Socket>();
   /** What was logged at level warn and above. */
   readonly logged: string[] = [];
   readonly token = createAdminToken(randomBytes);
@@ -62,7 +66,7 @@ export class VideoServer implements AsyncDisposable {
 
   static async open(options: VideoServerOptions = {}): Promise<VideoServer> {
     const opened = new VideoServer(options);
-    await opened.#listen(options.clientIdleTimeoutMs ?? 60_000);
+    await opened.#listen(options);
     return opened;
   }
 
@@ -89,6 +93,11 @@ export class VideoServer implements AsyncDisposable {
     return (await response.json()) as { id: string; links: { content: string }; [name: string]: unknown };
   }
 
+  /** Whether this side still has the connection of a client that has sent a request. */
+  isConnected(client: RawClient): boolean {
+    return [...this.#connections].some((socket) => socket.remotePort === client.localPort);
+  }
+
   /** Nothing is stored, nothing is open: what a refused upload must leave behind. */
   get isEmpty(): boolean {
     const { store, objects, videos, leases } = this;
@@ -107,11 +116,12 @@ export class VideoServer implements AsyncDisposable {
     await this.service[Symbol.asyncDispose]();
   }
 
-  async #listen(clientIdleTimeoutMs: number): Promise<void> {
+  async #listen(options: VideoServerOptions): Promise<void> {
     const logger = createLogger(
       { name: 'test', level: 'warn' },
       { write: (line) => void this.logged.push(line) },
     );
+    const { clientIdleTimeoutMs = 60_000, bodyIdleTimeoutMs = 60_000 } = options;
     const { hash } = await ensureAdminToken(
       { read: async () => null, keepFirst: async (first) => first, replace: async () => {} },
       randomBytes,
@@ -129,10 +139,22 @@ export class VideoServer implements AsyncDisposable {
     const basePath = '/api/v1';
     app.route(
       basePath,
-      createVideoRoutes({ service: this.service, responder, requireAdmin, logger, basePath }),
+      createVideoRoutes({
+        service: this.service,
+        responder,
+        requireAdmin,
+        logger,
+        basePath,
+        bodyIdleTimeoutMs,
+      }),
     );
     this.#server = await HttpServer.open({
-      fetch: (request, env) => app.fetch(request, env),
+      fetch: (request, env) => {
+        const { socket } = env.incoming;
+        if (!this.#connections.has(socket)) socket.once('close', () => this.#connections.delete(socket));
+        this.#connections.add(socket);
+        return app.fetch(request, env);
+      },
       host: '127.0.0.1',
       port: 0,
       headersTimeoutMs: 10_000,
