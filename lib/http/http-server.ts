@@ -1,6 +1,8 @@
 import type { Server, ServerOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import { PROBLEM_CONTENT_TYPE } from '../errors/problem.ts';
 
 export interface HttpServerOptions {
   /** A Hono app's `fetch`. */
@@ -14,6 +16,9 @@ export interface HttpServerOptions {
   /** How long open requests may go on once a stop began. */
   readonly drainTimeoutMs: number;
 }
+
+/** How often a stopping server looks for connections that have nothing left to do. */
+const IDLE_CHECK_MS = 25;
 
 /** A listening HTTP/1.1 server. Disposing it stops accepting, lets open requests end, then cuts the rest. */
 export class HttpServer implements AsyncDisposable {
@@ -44,6 +49,7 @@ export class HttpServer implements AsyncDisposable {
       overrideGlobalObjects: false,
       serverOptions,
     }) as Server;
+    server.on('clientError', refuseMalformed);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(options.port, options.host, () => {
@@ -62,9 +68,51 @@ export class HttpServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
+    // A connection whose last request ends after this point would stay open for the next one.
+    const closeIdle = setInterval(() => this.#server.closeIdleConnections(), IDLE_CHECK_MS);
     const cut = setTimeout(() => this.#server.closeAllConnections(), this.#drainTimeoutMs);
+    this.#server.closeIdleConnections();
     await closed;
+    clearInterval(closeIdle);
     clearTimeout(cut);
   }
+}
+
+/** What the HTTP parser refuses, by the error code of Node or llhttp; everything else is a malformed request. */
+const REFUSALS: Readonly<Record<string, { status: string; code: string; detail: string }>> = {
+  HPE_HEADER_OVERFLOW: {
+    status: '431 Request Header Fields Too Large',
+    code: 'headers_too_large',
+    detail: 'The request line and headers are longer than this server accepts.',
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: '408 Request Timeout',
+    code: 'request_timeout',
+    detail: 'The request did not arrive in time.',
+  },
+};
+
+/** Answers what never became a request, and closes the connection: where the next request starts is unknown. */
+function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const refusal = REFUSALS[error.code ?? ''] ?? {
+    status: '400 Bad Request',
+    code: 'malformed_request',
+    detail: 'This is not HTTP, or more bytes followed a request than its headers announced.',
+  };
+  const [status, ...words] = refusal.status.split(' ');
+  const body = JSON.stringify({
+    type: `urn:orbitvids:problem:${refusal.code}`,
+    title: words.join(' '),
+    status: Number(status),
+    detail: refusal.detail,
+    code: refusal.code,
+  });
+  socket.end(
+    `HTTP/1.1 ${refusal.status}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
