@@ -170,6 +170,8 @@ describe('what assign refuses', () => {
     const layout = assign(null, lopsided, { epoch: 1, replicas: 4, rangeCount: 4 });
     expect(new Set(layout.table)).toEqual(new Set([0, 1, 2, 3]));
     expect(codeOf(() => assign(null, lopsided.slice(1), { epoch: 1, replicas: 4 }))).toBe('infeasible');
+    const drained = lopsided.map((member) => ({ ...member, weight: member.zone === 'zone-0' ? 0 : 1 }));
+    expect(codeOf(() => assign(null, drained, { epoch: 1, replicas: 4 }))).toBe('infeasible');
     expect(codeOf(() => movementBound(null, [], { epoch: 1, replicas: 1 }))).toBe('infeasible');
   });
 
@@ -233,6 +235,8 @@ describe('the same table everywhere', () => {
       layout = assign(layout, members.slice(from, to), { epoch: 1, replicas: 3 });
       hash.update(encodeLayout(layout));
     }
-    expect(hash.digest('hex')).toMatchInlineSnapshot(`"eff022f9d02018d89deeb1a5c536d4246509d8a9cb61759a441b0534417de0c0"`);
+    expect(hash.digest('hex')).toMatchInlineSnapshot(
+      `"eff022f9d02018d89deeb1a5c536d4246509d8a9cb61759a441b0534417de0c0"`,
+    );
   });
 });

@@ -1,3 +1,5 @@
+import { findParentCycle, HUB_RANGE, type Step, untangle } from './cycles.ts';
+
 /** What the exchange graph needs to know of a problem in which each range can pass a unit between members. */
 export interface ExchangeModel {
   readonly memberCount: number;
@@ -13,16 +15,7 @@ export interface ExchangeModel {
   rank(range: number, from: number, to: number): number;
 }
 
-interface Step {
-  readonly from: number;
-  readonly to: number;
-  /** The range that passes the unit, or `HUB_RANGE` for a step through the hub. */
-  readonly range: number;
-  readonly cost: number;
-}
-
 const NONE = 2;
-const HUB_RANGE = -1;
 
 /**
  * The exchange graph: members are vertices, and an edge from a to b says that some range can take a unit from
@@ -121,7 +114,7 @@ export class ExchangeGraph {
     for (;;) {
       const cycle = this.#findNegativeCycle();
       if (cycle === null) return;
-      this.#apply(this.#untangle(cycle));
+      this.#apply(untangle(cycle, (range, from, to) => this.#model.costOf(range, from, to)));
     }
   }
 
@@ -177,32 +170,6 @@ export class ExchangeGraph {
     return { from, to, range: best, cost };
   }
 
-  /**
-   * Two steps of a cycle may use the same range and spoil each other (both take the last place in a zone).
-   * Such a cycle is two smaller ones joined in that range, one of which is negative by itself.
-   */
-  #untangle(cycle: readonly Step[]): readonly Step[] {
-    for (let i = 0; i < cycle.length; i++) {
-      for (let j = i + 1; j < cycle.length; j++) {
-        const first = cycle[i]!;
-        const second = cycle[j]!;
-        if (first.range === HUB_RANGE || first.range !== second.range) continue;
-        const { range } = first;
-        const outerCost = this.#model.costOf(range, first.from, second.to);
-        const innerCost = this.#model.costOf(range, second.from, first.to);
-        if (outerCost === null || innerCost === null) continue;
-        const outer = [
-          ...cycle.slice(0, i),
-          { from: first.from, to: second.to, range, cost: outerCost },
-          ...cycle.slice(j + 1),
-        ];
-        const inner = [...cycle.slice(i + 1, j), { from: second.from, to: first.to, range, cost: innerCost }];
-        return this.#untangle(costOfSteps(outer) < 0 ? outer : inner);
-      }
-    }
-    return cycle;
-  }
-
   #apply(steps: readonly Step[]): void {
     for (const { from, to, range } of steps) {
       if (range === HUB_RANGE) continue;
@@ -213,25 +180,4 @@ export class ExchangeGraph {
       this.#model.visit(range, this.#count);
     }
   }
-}
-
-function costOfSteps(steps: readonly Step[]): number {
-  return steps.reduce((sum, { cost }) => sum + cost, 0);
-}
-
-/** The vertices of a cycle in a graph where each vertex has at most one parent, in the edges' direction. */
-function findParentCycle(parents: Int32Array): number[] | null {
-  const seen = new Int32Array(parents.length).fill(-1);
-  for (let start = 0; start < parents.length; start++) {
-    let vertex = start;
-    while (vertex !== -1 && seen[vertex] === -1) {
-      seen[vertex] = start;
-      vertex = parents[vertex]!;
-    }
-    if (vertex === -1 || seen[vertex] !== start) continue;
-    const cycle = [vertex];
-    for (let other = parents[vertex]!; other !== vertex; other = parents[other]!) cycle.push(other);
-    return cycle.reverse();
-  }
-  return null;
 }
