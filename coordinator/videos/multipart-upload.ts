@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { Dicer } from '@fastify/busboy';
 import { parse as parseDisposition } from 'content-disposition';
 import type { AppError } from '../../lib/errors/app-error.ts';
@@ -7,11 +7,13 @@ import { limitIdle } from './body-idle.ts';
 import { claimedDigests } from './digest.ts';
 import { asUtf8, sanitizeFilename } from './filename.ts';
 import { FORM_FIELD_BYTES_MAX, FORM_HEADER_BYTES_MAX, FORM_PARTS_MAX } from './limits.ts';
-import { incompleteBody, invalidRequest, parseFields } from './parse-request.ts';
+import { bodyTooLarge, incompleteBody, invalidRequest, parseFields } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';
 import type { Upload, UploadMetadata } from './upload.ts';
 
 const FILE_FIELD = 'file';
+/** More than the parser can be given at once, so that it never holds a part back. */
+const PART_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A part's headers as the parser gives them: lower-case names, values as Latin-1. */
 type PartHeaders = Readonly<Record<string, string[] | undefined>>;
@@ -30,10 +32,15 @@ interface FilePart {
  */
 export async function openMultipartUpload(
   incoming: IncomingMessage,
-  options: { readonly signal: AbortSignal; readonly idleTimeoutMs: number },
+  options: {
+    readonly signal: AbortSignal;
+    readonly idleTimeoutMs: number;
+    /** Of the whole form. */
+    readonly bytesMax: number;
+  },
 ): Promise<Upload> {
-  const { signal, idleTimeoutMs } = options;
-  const form = new Form(incoming, boundaryOf(incoming.headers['content-type'] ?? ''));
+  const { signal, idleTimeoutMs, bytesMax } = options;
+  const form = new Form(incoming, boundaryOf(incoming.headers['content-type'] ?? ''), bytesMax);
   try {
     const file = await limitIdle(incoming, idleTimeoutMs, form.file);
     return {
@@ -48,6 +55,10 @@ export async function openMultipartUpload(
   }
 }
 
+/**
+ * The parser's own backpressure can leave the last write unanswered, so its parts always flow; the request is
+ * paused instead while nobody takes the file's bytes.
+ */
 class Form {
   readonly file: Promise<FilePart>;
   readonly #incoming: IncomingMessage;
@@ -55,34 +66,43 @@ class Form {
   readonly #fields = new Map<string, Promise<string>>();
   readonly #file = Promise.withResolvers<FilePart>();
   /** Resolves when the form and the request have ended. */
-  readonly #whole: Promise<unknown>;
-  readonly #failed = Promise.withResolvers<never>();
+  readonly #whole = Promise.withResolvers<void>();
   #body: Readable | undefined;
+  readonly #bytesMax: number;
+  #bytes = 0;
   #parts = 0;
-  #failure: Error | undefined;
+  #isReleased = false;
 
-  constructor(incoming: IncomingMessage, boundary: string) {
+  constructor(incoming: IncomingMessage, boundary: string, bytesMax: number) {
     this.#incoming = incoming;
+    this.#bytesMax = bytesMax;
     this.file = this.#file.promise;
-    const config = { boundary, maxHeaderPairs: 32, maxHeaderSize: FORM_HEADER_BYTES_MAX };
-    this.#parser = new Dicer(config);
-    const parsed = new Promise<void>((resolve) => this.#parser.once('finish', () => resolve()));
-    const received = new Promise<void>((resolve) => incoming.once('end', () => resolve()));
-    this.#whole = Promise.race([Promise.all([parsed, received]), this.#failed.promise]);
-    for (const promise of [this.file, this.#whole, this.#failed.promise]) promise.catch(() => {});
+    for (const { promise } of [this.#file, this.#whole]) promise.catch(() => {});
 
+    const config = {
+      boundary,
+      maxHeaderPairs: 32,
+      maxHeaderSize: FORM_HEADER_BYTES_MAX,
+      partHwm: PART_BYTES_MAX,
+    };
+    this.#parser = new Dicer(config);
     this.#parser.on('part', (part) => this.#onPart(part));
     this.#parser.on('error', (error) => this.#fail(incompleteBody(error)));
+    this.#parser.once('finish', () => {
+      this.#file.reject(invalid('the form has no file'));
+      if (incoming.readableEnded) this.#whole.resolve();
+      else incoming.once('end', () => this.#whole.resolve());
+    });
+    incoming.on('data', this.#onData);
+    incoming.once('end', () => this.#parser.end());
     incoming.on('error', (error) => this.#fail(incompleteBody(error)));
     incoming.once('close', () => {
       if (!incoming.complete) this.#fail(incompleteBody());
     });
-    void parsed.then(() => this.#file.reject(invalid('the form has no file')));
-    incoming.pipe(this.#parser);
   }
 
   async finish(file: FilePart): Promise<UploadMetadata> {
-    await this.#whole;
+    await this.#whole.promise;
     const given: Record<string, string> = {};
     for (const [name, value] of this.#fields) given[name] = await value;
     const { filename, ...fields } = parseFields(uploadFieldsSchema, given);
@@ -96,8 +116,15 @@ class Form {
 
   /** Lets go of the request: what is still to come is nobody's. */
   release(): void {
-    this.#incoming.unpipe(this.#parser);
+    this.#isReleased = true;
+    this.#incoming.off('data', this.#onData);
   }
+
+  readonly #onData = (piece: Buffer) => {
+    this.#bytes += piece.length;
+    if (this.#bytes > this.#bytesMax) this.#fail(bodyTooLarge(this.#bytesMax));
+    else this.#parser.write(piece);
+  };
 
   #onPart(part: Dicer.PartStream): void {
     this.#parts += 1;
@@ -130,9 +157,8 @@ class Form {
       return;
     }
     if (this.#body !== undefined) throw invalid('the form has more than one file', name);
-    this.#body = part;
     this.#file.resolve({
-      body: part,
+      body: this.#openBody(part),
       filename: sanitizeFilename(parameters.filename ?? ''),
       contentType: headers['content-type']?.[0],
       digests: claimedDigests({
@@ -140,6 +166,18 @@ class Form {
         'repr-digest': headers['repr-digest'],
       }),
     });
+  }
+
+  #openBody(part: Readable): Readable {
+    const body = new Readable({ read: () => void (this.#isReleased || this.#incoming.resume()) });
+    // A reader that came and went must not leave an error without a listener.
+    body.on('error', () => {});
+    part.on('data', (piece: Buffer) => {
+      if (!body.push(piece)) this.#incoming.pause();
+    });
+    part.once('end', () => body.push(null));
+    this.#body = body;
+    return body;
   }
 
   /** Never rejects: a field that is too long or cut off fails the form. */
@@ -162,10 +200,8 @@ class Form {
   }
 
   #fail(error: Error): void {
-    if (this.#failure) return;
-    this.#failure = error;
     this.#file.reject(error);
-    this.#failed.reject(error);
+    this.#whole.reject(error);
     this.release();
     this.#body?.destroy(error);
   }

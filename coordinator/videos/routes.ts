@@ -107,7 +107,7 @@ async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
 
   const signal = goneSignal(outgoing);
   const upload = isForm
-    ? await openMultipartUpload(incoming, { signal, idleTimeoutMs: bodyIdleTimeoutMs })
+    ? await openMultipartUpload(incoming, { signal, bytesMax, idleTimeoutMs: bodyIdleTimeoutMs })
     : openRawUpload(incoming, c.req.query(), signal);
   try {
     return await service.upload(upload);
