@@ -1,6 +1,6 @@
 import { HttpServer } from '../lib/http/http-server.ts';
 import { runProcess } from '../lib/lifecycle/run-process.ts';
-import { createLogger } from '../lib/logging/logger.ts';
+import { announceListening, createLogger } from '../lib/logging/logger.ts';
 import { readCoordinatorConfig } from './config.ts';
 import { openContext } from './context.ts';
 import { LIMITS } from './limits.ts';
@@ -27,7 +27,7 @@ await runProcess({ stopTimeoutMs: STOP_TIMEOUT_MS }, async (stack, stopping) => 
     // Not a log line: logs are kept and collected, and this is the only time the token is shown.
     process.stdout.write(`Admin token (shown only this once, keep it): ${context.createdAdminToken}\n`);
   }
-  logger.info({ url: server.url, clusterId: context.clusterId }, 'listening');
+  announceListening(logger, { url: server.url, clusterId: context.clusterId });
   context.start();
   return logger;
 });

@@ -18,6 +18,6 @@ await runProcess({ stopTimeoutMs: STOP_TIMEOUT_MS }, async (stack, signal) => {
   const config = readNodeConfig(process.argv.slice(2), process.env);
   const logger = createLogger({ name: 'storage-node', level: config.LOG_LEVEL });
   const { url, nodeId } = await startNode(config, { clock: systemClock, logger, stack, signal });
-  logger.info({ url, nodeId }, 'listening');
+  announceListening(logger, { url, nodeId });
   return logger;
 });

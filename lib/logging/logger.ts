@@ -33,3 +33,14 @@ export function createLogger(
     destination ?? pino.destination({ dest: 1, sync: true }),
   );
 }
+
+/**
+ * The one line that is written whatever the level is: this process serves at `url`. Whoever started it waits
+ * for it.
+ */
+export function announceListening(
+  logger: Logger,
+  fields: { readonly url: string } & Record<string, unknown>,
+): void {
+  logger.child({}, { level: 'info' }).info(fields, 'listening');
+}
