@@ -9,7 +9,7 @@ process.env.UV_THREADPOOL_SIZE ??= '8';
 
 const { systemClock } = await import('../lib/clock/clock.ts');
 const { runProcess } = await import('../lib/lifecycle/run-process.ts');
-const { createLogger } = await import('../lib/logging/logger.ts');
+const { announceListening, createLogger } = await import('../lib/logging/logger.ts');
 const { readNodeConfig } = await import('./config.ts');
 const { STOP_TIMEOUT_MS } = await import('./limits.ts');
 const { startNode } = await import('./start-node.ts');

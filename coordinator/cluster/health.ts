@@ -39,6 +39,8 @@ export class HealthMonitor implements AsyncDisposable {
   readonly #options: HealthOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<(change: HealthChange) => void>();
+  /** Checks under way by node: one that hangs must not hold up the others' next one. */
+  readonly #checks = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
 
@@ -49,15 +51,17 @@ export class HealthMonitor implements AsyncDisposable {
   /** Asks all nodes now and then every `intervalMs`, until disposed. */
   start(): void {
     const { clock, intervalMs = HEALTH_INTERVAL_MS } = this.#options;
-    this.#loop = repeat(clock, intervalMs, this.#stop.signal, () => this.runOnce(this.#stop.signal));
+    const { signal } = this.#stop;
+    this.#loop = repeat(clock, intervalMs, signal, async () => void this.runOnce(signal));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error('the health monitor is closed'));
     await this.#loop;
+    await Promise.all(this.#checks.values());
   }
 
-  /** Asks every node once, all at the same time. Never rejects. */
+  /** Asks every node, all at the same time, but none that still owes an answer. Never rejects. */
   async runOnce(signal: AbortSignal): Promise<void> {
     const nodes = this.#options.nodes();
     const known = new Set(nodes.map(({ id }) => id));
@@ -87,7 +91,15 @@ export class HealthMonitor implements AsyncDisposable {
     return () => void this.#listeners.delete(own);
   }
 
-  async #check(node: StorageNode, signal: AbortSignal): Promise<void> {
+  #check(node: StorageNode, signal: AbortSignal): Promise<void> {
+    const underWay = this.#checks.get(node.id);
+    if (underWay !== undefined) return underWay;
+    const check = this.#ask(node, signal).finally(() => this.#checks.delete(node.id));
+    this.#checks.set(node.id, check);
+    return check;
+  }
+
+  async #ask(node: StorageNode, signal: AbortSignal): Promise<void> {
     const { probe, clock, timeoutMs = HEALTH_TIMEOUT_MS, downAfterMs = DOWN_AFTER_MS } = this.#options;
     const entry = this.#entryOf(node.id);
     try {
