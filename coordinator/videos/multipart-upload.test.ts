@@ -359,12 +359,21 @@ function fakeRequest(body: Buffer, lengths: readonly number[]): IncomingMessage 
     pieces.push(body.subarray(start, start + length));
     start += length;
   }
-  const request = Object.assign(Readable.from(pieces), {
+  const request = Object.assign(Readable.from(arrive(pieces), { highWaterMark: 1 }), {
     headers: { 'content-type': `multipart/form-data; boundary="${BOUNDARY}"` },
     complete: true,
+    socket: { writableEnded: false },
     setTimeout: () => request,
   });
   return request as unknown as IncomingMessage;
+}
+
+/** As from a socket: each piece in a turn of its own. */
+async function* arrive(pieces: readonly Buffer[]) {
+  for (const piece of pieces) {
+    await new Promise((resolve) => setImmediate(resolve));
+    yield piece;
+  }
 }
 
 function formHead(length: number): string[] {

@@ -7,7 +7,7 @@ import { limitIdle } from './body-idle.ts';
 import { claimedDigests } from './digest.ts';
 import { asUtf8, sanitizeFilename } from './filename.ts';
 import { FORM_FIELD_BYTES_MAX, FORM_HEADER_BYTES_MAX, FORM_PARTS_MAX } from './limits.ts';
-import { bodyTooLarge, incompleteBody, invalidRequest, parseFields } from './parse-request.ts';
+import { assertWhole, bodyTooLarge, incompleteBody, invalidRequest, parseFields } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';
 import type { Upload, UploadMetadata } from './upload.ts';
 
@@ -103,6 +103,7 @@ class Form {
 
   async finish(file: FilePart): Promise<UploadMetadata> {
     await this.#whole.promise;
+    assertWhole(this.#incoming);
     const given: Record<string, string> = {};
     for (const [name, value] of this.#fields) given[name] = await value;
     const { filename, ...fields } = parseFields(uploadFieldsSchema, given);

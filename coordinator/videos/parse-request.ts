@@ -56,6 +56,14 @@ export function incompleteBody(cause?: unknown): AppError {
   return new AppError<ErrorCode>('incomplete_body', 'The body ended before it was complete.', { cause });
 }
 
+/**
+ * Throws `incomplete_body` unless the request arrived as announced. What is longer than announced ends the connection
+ * with an answer of the server itself; then nobody would see another one.
+ */
+export function assertWhole(incoming: IncomingMessage): void {
+  if (!incoming.complete || incoming.socket.writableEnded) throw incompleteBody();
+}
+
 function readBytes(incoming: IncomingMessage, bytesMax: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];

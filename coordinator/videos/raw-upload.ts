@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { claimedDigests } from './digest.ts';
 import { sanitizeFilename, suggestedFilename } from './filename.ts';
-import { incompleteBody, parseFields } from './parse-request.ts';
+import { assertWhole, parseFields } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';
 import type { Upload } from './upload.ts';
 
@@ -28,7 +28,7 @@ export function openRawUpload(
     body: incoming,
     signal,
     async finish() {
-      if (!incoming.complete) throw incompleteBody();
+      assertWhole(incoming);
       return metadata;
     },
     release() {},
