@@ -45,10 +45,13 @@ export class MemoryObjectStore implements ObjectStore {
     this.readFailure = undefined;
     if (failure) throw failure;
     await this.onRead(this.reads);
-    const pieces = manifest.chunks.map(({ id }) => this.chunks.get(id));
-    if (pieces.includes(undefined))
-      throw new AppError('chunk_unavailable', 'No node has it.', { retryable: true });
-    const bytes = Buffer.concat(pieces as Buffer[]).subarray(first, last + 1);
+    const pieces: Buffer[] = [];
+    let start = 0;
+    for (const { id, length } of manifest.chunks) {
+      const [from, to] = [Math.max(first - start, 0), Math.min(last + 1 - start, length)];
+      if (from < to) pieces.push(this.#chunk(id).subarray(from, to));
+      start += length;
+    }
     this.openReadings += 1;
     let open = true;
     const cancel = () => {
@@ -59,7 +62,7 @@ export class MemoryObjectStore implements ObjectStore {
       cancel,
       sendTo: async (sink, signal) => {
         try {
-          await this.#send(bytes, sink, signal);
+          await this.#send(pieces, sink, signal);
         } finally {
           cancel();
         }
@@ -72,15 +75,22 @@ export class MemoryObjectStore implements ObjectStore {
     for (const { id } of manifest.chunks) this.chunks.delete(id);
   }
 
-  async #send(bytes: Buffer, sink: Writable, signal: AbortSignal): Promise<void> {
+  #chunk(id: string): Buffer {
+    const bytes = this.chunks.get(id);
+    if (bytes) return bytes;
+    throw new AppError('chunk_unavailable', 'No node has it.', { retryable: true });
+  }
+
+  async #send(pieces: readonly Buffer[], sink: Writable, signal: AbortSignal): Promise<void> {
     const failure = this.sendFailure;
     this.sendFailure = undefined;
-    const end = failure ? failure.afterBytes : bytes.length;
-    for (let start = 0; start < end; start += CHUNK_BYTES) {
+    let room = failure ? failure.afterBytes : Number.POSITIVE_INFINITY;
+    for (const piece of pieces) {
       signal.throwIfAborted();
-      await writeTo(sink, bytes.subarray(start, Math.min(start + CHUNK_BYTES, end)), signal);
+      await writeTo(sink, piece.subarray(0, room), signal);
+      room -= piece.length;
+      if (failure && room <= 0) throw failure.error;
     }
-    if (failure) throw failure.error;
   }
 }
 
