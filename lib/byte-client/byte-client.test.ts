@@ -79,6 +79,17 @@ it('pipes a body with backpressure and keeps every byte in order', async () => {
   }
 });
 
+it('finds the end of a head wherever the reads cut it', async () => {
+  const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello';
+  for (let cut = 1; cut < answer.length; cut++) {
+    const url = await serveRaw((socket) => {
+      socket.setNoDelay(true);
+      socket.write(answer.slice(0, cut), () => setImmediate(() => socket.write(answer.slice(cut))));
+    });
+    expect(await (await createClient().request({ method: 'GET', url })).text(10)).toBe('hello');
+  }
+});
+
 it('reads answers without a body, to HEAD and with status 204', async () => {
   const { url } = await serve((request, response) => {
     if (request.method === 'HEAD') response.writeHead(200, { 'content-length': 999 }).end();

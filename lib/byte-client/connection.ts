@@ -28,6 +28,8 @@ export interface ConnectionRequest {
   readonly idleTimeoutMs: number;
 }
 
+const HEAD_END = '\r\n\r\n';
+
 type State = 'idle' | 'head' | 'parked' | 'into' | 'piping' | 'closed';
 
 /**
@@ -182,22 +184,27 @@ export class Connection {
   }
 
   #onHeadBytes(bytes: Buffer): boolean {
-    const searchFrom = Math.max(0, this.#headText.length - 3);
-    this.#headText += bytes.toString('latin1');
-    const end = this.#headText.indexOf('\r\n\r\n', searchFrom);
-    if (end < 0) {
-      if (this.#headText.length > HEAD_LIMIT_BYTES) this.#fail(protocolError('the head is too long'));
+    // Only the head is decoded: the read may have brought a good part of the body along.
+    const before = this.#headText.length;
+    const borderEnd = before === 0 ? 0 : Math.min(bytes.length, 3);
+    const border =
+      before === 0 ? -1 : (this.#headText + bytes.toString('latin1', 0, borderEnd)).indexOf(HEAD_END);
+    const end = border >= 0 ? border - before : bytes.indexOf(HEAD_END);
+    if (end === -1 && border < 0) {
+      if (before + bytes.length > HEAD_LIMIT_BYTES) this.#fail(protocolError('the head is too long'));
+      else this.#headText += bytes.toString('latin1');
       return true;
     }
+    const text = end >= 0 ? this.#headText + bytes.toString('latin1', 0, end) : this.#headText.slice(0, end);
+    const early = bytes.subarray(end + HEAD_END.length);
+    this.#headText = '';
     let head: ResponseHead;
     try {
-      head = parseResponseHead(this.#headText.slice(0, end));
+      head = parseResponseHead(text);
     } catch (error) {
       this.#fail(error as Error);
       return false;
     }
-    const early = bytes.subarray(bytes.length - (this.#headText.length - end - 4));
-    this.#headText = '';
     this.#keepAlive = head.keepAlive;
     return this.#startBody(head, early);
   }
