@@ -10,11 +10,11 @@ export function createRequireAdmin(options: { readonly tokenHash: Uint8Array }):
   return async (c, next) => {
     const header = c.req.header('authorization');
     if (header === undefined) {
-      throw unauthorized('This needs the administrator’s token: Authorization: Bearer <token>.', CHALLENGE);
+      throw unauthorized('This needs the admin token: Authorization: Bearer <token>.', CHALLENGE);
     }
     const token = /^Bearer +(\S+) *$/i.exec(header)?.[1];
     if (token === undefined || !isAdminToken(token, options.tokenHash)) {
-      throw unauthorized('The token is not the administrator’s.', `${CHALLENGE}, error="invalid_token"`);
+      throw unauthorized('The token is not the admin token.', `${CHALLENGE}, error="invalid_token"`);
     }
     await next();
   };

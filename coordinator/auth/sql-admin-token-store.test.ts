@@ -5,7 +5,7 @@ import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
 import { ensureAdminToken, isAdminToken } from './admin-token.ts';
 import { SqlAdminTokenStore } from './sql-admin-token-store.ts';
 
-describe.each(ENGINES)('the administrator’s token on %s', (engine) => {
+describe.each(ENGINES)('the admin token on %s', (engine) => {
   let handle: DatabaseHandle;
   let store: SqlAdminTokenStore;
   beforeAll(async () => {

@@ -286,7 +286,7 @@ describe('DELETE /videos/{id}', () => {
   });
 });
 
-test('writing needs the administrator’s token, reading does not', async () => {
+test('writing needs the admin token, reading does not', async () => {
   const { id } = await server.upload('x');
   const anonymous = (method: string, path: string) =>
     fetch(`${server.url}${path}`, { method, ...(method === 'PATCH' && { body: '{}' }) });

@@ -131,7 +131,7 @@ describe('a raw upload', () => {
     expect(server.isEmpty).toBe(true);
   });
 
-  test('needs the administrator’s token before anything else', async () => {
+  test('needs the admin token before anything else', async () => {
     for (const authorization of ['Bearer wrong', 'Basic eDp5', `Bearer ${server.token}x`]) {
       const { status, headers, json } = await post(BYTES, { authorization });
       expect(status).toBe(401);
