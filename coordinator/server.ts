@@ -40,14 +40,15 @@ export function createServerApp(options: ServerOptions): Hono<ServerEnv> {
     outgoing.once('close', () => endTimer({ status: outgoing.statusCode }));
     await next();
   });
-  app.use(
-    `${API_PREFIX}/*`,
-    cors({
-      origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
-      allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-      exposeHeaders: ['ETag', 'Location', 'Retry-After', REQUEST_ID_HEADER],
-      maxAge: 86_400,
-    }),
+  const allowOrigins = cors({
+    origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
+    allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposeHeaders: ['ETag', 'Location', 'Retry-After', REQUEST_ID_HEADER],
+    maxAge: 86_400,
+  });
+  // A video's bytes say themselves who may read them.
+  app.use(`${API_PREFIX}/*`, (context, next) =>
+    context.req.path.endsWith('/content') ? next() : allowOrigins(context, next),
   );
 
   app.route('/', options.system);

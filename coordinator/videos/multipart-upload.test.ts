@@ -4,9 +4,9 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { RawClient } from '../../lib/http/test-support/raw-client.ts';
 import { FORM_FIELD_BYTES_MAX, FORM_OVERHEAD_BYTES_MAX, FORM_PARTS_MAX } from './limits.ts';
 import { openMultipartUpload } from './multipart-upload.ts';
-import { RawClient } from './test-support/raw-client.ts';
 import { VideoServer } from './test-support/video-server.ts';
 
 const LIMIT = 1024 * 1024;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { RawClient } from './test-support/raw-client.ts';
+import { RawClient } from '../../lib/http/test-support/raw-client.ts';
 import { VideoServer } from './test-support/video-server.ts';
 
 let server: VideoServer;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AppError } from '../../lib/errors/app-error.ts';
-import { RawClient } from './test-support/raw-client.ts';
+import { RawClient } from '../../lib/http/test-support/raw-client.ts';
 import { VideoServer } from './test-support/video-server.ts';
 
 const LIMIT = 1024 * 1024;

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { PROBLEM_CONTENT_TYPE } from '../errors/problem.ts';
+import { continueOnFirstRead } from './expect-continue.ts';
 
 export interface HttpServerOptions {
   /** A Hono app's `fetch`. */
@@ -50,6 +51,10 @@ export class HttpServer implements AsyncDisposable {
       serverOptions,
     }) as Server;
     server.on('clientError', refuseMalformed);
+    server.on('checkContinue', (incoming, outgoing) => {
+      continueOnFirstRead(incoming, outgoing);
+      server.emit('request', incoming, outgoing);
+    });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(options.port, options.host, () => {

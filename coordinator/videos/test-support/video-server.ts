@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../../../lib/clock/clock.ts';
 import { HttpServer } from '../../../lib/http/http-server.ts';
 import { createProblemHandlers } from '../../../lib/http/problem-handlers.ts';
 import { requestId } from '../../../lib/http/request-id.ts';
+import type { RawClient } from '../../../lib/http/test-support/raw-client.ts';
 import { createLogger } from '../../../lib/logging/logger.ts';
 import { createAdminToken, ensureAdminToken } from '../../auth/admin-token.ts';
 import { createRequireAdmin } from '../../auth/require-admin.ts';
@@ -18,7 +19,6 @@ import { VideoService } from '../service.ts';
 import { UploadLeases } from '../upload-leases.ts';
 import { MemoryObjectRepository, MemoryObjectStore } from './memory-objects.ts';
 import { MemoryVideoRepository } from './memory-videos.ts';
-import type { RawClient } from './raw-client.ts';
 
 export interface VideoServerOptions {
   readonly uploadBytesMax?: number;
