@@ -1,0 +1,12 @@
+/** The middle value; of an even number of values the upper one of the two in the middle. */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) return Number.NaN;
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+/** A number with about three figures that count: 1234, 123, 12.3, 1.23. */
+export function threeFigures(value: number): string {
+  if (!Number.isFinite(value)) return '-';
+  if (value >= 100) return value.toFixed(0);
+  return value.toFixed(value >= 10 ? 1 : 2);
+}
