@@ -34,5 +34,7 @@ export const SWEEP_DELETES_MAX = 4;
 /** Nodes swept at a time. */
 export const SWEEP_NODES_MAX = 4;
 
-export const WEIGHT_DEFAULT = 100;
+/** What a storage node says of itself, too, when nothing is configured. */
+export const WEIGHT_DEFAULT = 1;
+export const ZONE_DEFAULT = 'default';
 export const WEIGHT_MAX = 1_000_000;

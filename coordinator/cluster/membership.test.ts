@@ -46,13 +46,13 @@ describe.each(ENGINES)('membership on %s', (engine) => {
     expect(node).toMatchObject({
       id: fake.id,
       url: 'http://10.0.0.7:7001',
-      zone: '10.0.0.7',
-      weight: 100,
+      zone: 'default',
+      weight: 1,
       state: 'joined',
       capacityBytes: 1e9,
     });
     expect(fake.clusterId).toBe(cluster.id);
-    expect(cluster.nodes()).toEqual([{ id: fake.id, url: 'http://10.0.0.7:7001', zone: '10.0.0.7' }]);
+    expect(cluster.nodes()).toEqual([{ id: fake.id, url: 'http://10.0.0.7:7001', zone: 'default' }]);
     expect(cluster.ready).toBe(false);
   });
 

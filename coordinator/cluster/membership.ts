@@ -8,7 +8,7 @@ import type { ErrorCode } from '../errors.ts';
 import { CLUSTER_CHANNEL, type Cluster } from './cluster.ts';
 import { ClusterRepository } from './cluster-repository.ts';
 import { LayoutRepository } from './layout-repository.ts';
-import { HEALTH_TIMEOUT_MS, REGISTER_RETRY_MS, WEIGHT_DEFAULT } from './limits.ts';
+import { HEALTH_TIMEOUT_MS, REGISTER_RETRY_MS, WEIGHT_DEFAULT, ZONE_DEFAULT } from './limits.ts';
 import { foreignCluster, type NodeProbe } from './node-probe.ts';
 import { NodeRepository, type RegisteredNode } from './node-repository.ts';
 
@@ -25,9 +25,9 @@ export interface MembershipOptions {
 export interface Registration {
   /** Base URL of the node as every coordinator and every other node reaches it. */
   readonly url: string;
-  /** What fails together. Default: what it was, or the host in the URL. */
+  /** What fails together. Default: what it was, or `default`. */
   readonly zone?: string | undefined;
-  /** Share of the data relative to the other nodes. Default: what it was, or 100. */
+  /** Share of the data relative to the other nodes. Default: what it was, or 1. */
   readonly weight?: number | undefined;
 }
 
@@ -143,7 +143,7 @@ export class Membership {
       id,
       capacityBytes,
       url: wanted.url,
-      zone: wanted.zone ?? known?.zone ?? new URL(wanted.url).hostname,
+      zone: wanted.zone ?? known?.zone ?? ZONE_DEFAULT,
       weight: wanted.weight ?? known?.weight ?? WEIGHT_DEFAULT,
     };
     if (known === null) await this.#nodes.insert(transaction, node);

@@ -9,6 +9,7 @@ import { START_RETRY_MS, START_WAIT_MS } from './limits.ts';
 import { migrateToLatest } from './migrate.ts';
 import { NotificationHub, type Notifications } from './notifications.ts';
 import { createPgliteDialect, openPglite } from './pglite.ts';
+import { PgliteMaintenance } from './pglite-maintenance.ts';
 import { clientConfig, createPool, createPostgresqlDialect } from './postgresql.ts';
 import { PostgresqlListener } from './postgresql-listener.ts';
 import type { Schema } from './schema.ts';
@@ -30,6 +31,8 @@ export interface DatabaseOptions {
   readonly clock?: Clock;
   /** How long to wait for PostgreSQL to accept connections. Default: 30 s. */
   readonly startWaitMs?: number;
+  /** Brings a file of PGlite to the disk. Only tests pass another, which does nothing. */
+  readonly fsync?: (fileDescriptor: number) => void;
 }
 
 /** An open, migrated database. Disposing it waits for the queries under way; later ones fail as unavailable. */
@@ -56,13 +59,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<DatabaseHa
 type Opened = Omit<DatabaseHandle, typeof Symbol.asyncDispose>;
 
 async function openEmbedded(options: DatabaseOptions, stack: AsyncDisposableStack): Promise<Opened> {
-  const { dataDir, logger } = options;
+  const { dataDir, logger, clock = systemClock } = options;
   await mkdir(dataDir, { recursive: true });
   const purpose = `The database in ${path.resolve(dataDir, 'database')}`;
   stack.use(await DirectoryLock.acquire(path.join(dataDir, 'database.lock'), purpose));
-  const pglite = stack.adopt(await openPglite({ dataDir, logger }), (open) => open.close());
+  const pglite = stack.adopt(await openPglite(options), (open) => open.close());
   const kysely = new Kysely<Schema>({ dialect: mapUnavailable(createPgliteDialect(pglite)) });
   await migrate(kysely, logger);
+  stack.use(new PgliteMaintenance({ pglite, clock, logger })).start();
   const hub = new NotificationHub({
     database: kysely,
     logger,

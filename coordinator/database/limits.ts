@@ -19,3 +19,13 @@ export const RECONNECT_DELAY_MAX_MS = 5000;
 
 /** PostgreSQL refuses payloads of 8000 bytes and more. */
 export const NOTIFICATION_BYTES_MAX = 7999;
+
+/** How often PGlite is looked after. */
+export const MAINTENANCE_INTERVAL_MS = 10_000;
+/** A checkpoint is due after this much write-ahead log; it blocks the process for as long as writing that takes. */
+export const CHECKPOINT_WAL_BYTES = 16 * 1024 * 1024;
+/** ... or after this time, if anything was written. */
+export const CHECKPOINT_AGE_MS = 300_000;
+/** A table is vacuumed after this many changed rows and this share of its rows. */
+export const VACUUM_ROWS_MIN = 1000;
+export const VACUUM_ROWS_SHARE = 0.2;

@@ -11,8 +11,8 @@ export interface PgliteOptions {
   /** Holds the database in `database`; its parent must exist. */
   readonly dataDir: string;
   readonly logger: Logger;
-  /** Brings a file's bytes to the disk; only tests pass another. */
-  readonly fsync?: (fileDescriptor: number) => void;
+  /** Brings a file to the disk; only tests pass another. */
+  readonly fsync?: ((fileDescriptor: number) => void) | undefined;
 }
 
 /** What of Emscripten's module the durable file system touches; PGlite does not type it. */
@@ -43,14 +43,20 @@ class DurableNodeFs extends NodeFS {
   }
 }
 
-/**
- * PGlite's own parameters without `-F`, which turns fsync off, and with a sync method that calls fsync: the
- * default, fdatasync, does nothing under Emscripten.
- */
+const SETTINGS = [
+  // The default, fdatasync, does nothing under Emscripten.
+  'wal_sync_method=fsync',
+  // Memory of this process; the operating system caches the files as well.
+  'shared_buffers=32MB',
+  // What a checkpoint leaves of the write-ahead log; see PgliteMaintenance.
+  'min_wal_size=32MB',
+  'max_wal_size=64MB',
+];
+
+/** PGlite's own parameters without `-F`, which turns fsync off, and with these settings. */
 const START_PARAMETERS = [
   ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),
-  '-c',
-  'wal_sync_method=fsync',
+  ...SETTINGS.flatMap((setting) => ['-c', setting]),
 ];
 
 /**

@@ -12,7 +12,7 @@ export { silentLogger };
 export const ENGINES = ['pglite', 'postgresql'] as const;
 export type Engine = (typeof ENGINES)[number];
 
-/** An empty, migrated database that disappears when it is disposed. */
+/** An empty, migrated database that disappears when it is disposed. It does not wait for the disk. */
 export async function openTestDatabase(engine: Engine): Promise<DatabaseHandle> {
   await using stack = new AsyncDisposableStack();
   const dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
@@ -20,7 +20,9 @@ export async function openTestDatabase(engine: Engine): Promise<DatabaseHandle> 
   let databaseUrl: string | undefined;
   if (engine === 'pglite') await copyPgliteTemplate(dataDir);
   else databaseUrl = await stack.use(await TestPostgres.open()).createDatabase();
-  const handle = stack.use(await openDatabase({ dataDir, databaseUrl, logger: silentLogger }));
+  const handle = stack.use(
+    await openDatabase({ dataDir, databaseUrl, logger: silentLogger, fsync: () => {} }),
+  );
   const disposal = stack.move();
   return { ...handle, [Symbol.asyncDispose]: () => disposal.disposeAsync() };
 }

@@ -1,0 +1,79 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { PGlite } from '@electric-sql/pglite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../lib/clock/clock.ts';
+import { openPglite } from './pglite.ts';
+import { PgliteMaintenance } from './pglite-maintenance.ts';
+import { copyPgliteTemplate } from './test-support/pglite-template.ts';
+import { silentLogger as logger } from './test-support/silent-logger.ts';
+
+let dataDir: string;
+let pglite: PGlite;
+let maintenance: PgliteMaintenance;
+beforeAll(async () => {
+  dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
+  await copyPgliteTemplate(dataDir);
+  // Nothing here depends on the disk.
+  pglite = await openPglite({ dataDir, logger, fsync: () => {} });
+  await pglite.exec('create table filler (id integer, text text)');
+  maintenance = new PgliteMaintenance({ pglite, clock: systemClock, logger });
+});
+afterAll(async () => {
+  await pglite.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const fill = (rows: number) =>
+  pglite.query(`insert into filler select id, repeat('x', 1000) from generate_series(1, $1::integer) as id`, [
+    rows,
+  ]);
+const redo = async () =>
+  (await pglite.query<{ redo: string }>('select redo_lsn::text as redo from pg_control_checkpoint()'))
+    .rows[0]!.redo;
+const deadRows = async () => {
+  const { rows } = await pglite.query<{ dead: number }>(
+    `select n_dead_tup as dead from pg_stat_user_tables where relname = 'filler'`,
+  );
+  return rows[0]?.dead;
+};
+
+test('a checkpoint is made when much was written, and not before', async () => {
+  await pglite.exec('checkpoint');
+  const before = await redo();
+  await fill(100);
+  await maintenance.runOnce();
+  expect(await redo()).toBe(before);
+  await fill(20_000);
+  await maintenance.runOnce();
+  const after = await redo();
+  expect(after).not.toBe(before);
+  await maintenance.runOnce();
+  expect(await redo()).toBe(after);
+});
+
+test('the write-ahead log stays small whatever is written', async () => {
+  for (let round = 0; round < 12; round++) {
+    await fill(18_000);
+    await pglite.exec('truncate filler');
+    await maintenance.runOnce();
+  }
+  const segments = (await readdir(path.join(dataDir, 'database', 'pg_wal'))).filter((name) =>
+    /^[0-9A-F]{24}$/.test(name),
+  );
+  // 64 MiB in segments of 16, and the two that the writing of the moment needs.
+  expect(segments.length).toBeLessThanOrEqual(6);
+});
+
+test('a table is vacuumed when much of it is dead', async () => {
+  await fill(5000);
+  await maintenance.runOnce();
+  expect(await deadRows()).toBe(0);
+  await pglite.exec('delete from filler where id <= 500');
+  await maintenance.runOnce();
+  expect(await deadRows()).toBe(500);
+  await pglite.exec('delete from filler where id <= 4000');
+  await maintenance.runOnce();
+  expect(await deadRows()).toBe(0);
+});

@@ -1,0 +1,84 @@
+import type { PGliteInterface } from '@electric-sql/pglite';
+import { type Clock, repeat } from '../../lib/clock/clock.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
+import {
+  CHECKPOINT_AGE_MS,
+  CHECKPOINT_WAL_BYTES,
+  MAINTENANCE_INTERVAL_MS,
+  VACUUM_ROWS_MIN,
+  VACUUM_ROWS_SHARE,
+} from './limits.ts';
+
+export interface PgliteMaintenanceOptions {
+  readonly pglite: PGliteInterface;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * What PostgreSQL's background processes do, and PGlite, which is one process, leaves undone: checkpoints, without
+ * which the write-ahead log grows for ever and a start after a crash replays all of it, and vacuuming.
+ */
+export class PgliteMaintenance implements AsyncDisposable {
+  readonly #options: PgliteMaintenanceOptions;
+  readonly #stop = new AbortController();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: PgliteMaintenanceOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { clock, logger } = this.#options;
+    this.#loop = repeat(clock, MAINTENANCE_INTERVAL_MS, this.#stop.signal, () =>
+      this.runOnce().catch((error: unknown) => logger.warn({ err: error }, 'database maintenance failed')),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error('the database is closing'));
+    await this.#loop;
+  }
+
+  /** Vacuums the one table that needs it most, if any does, and makes a checkpoint if one is due. */
+  async runOnce(): Promise<void> {
+    // In this order, because vacuuming writes too.
+    await this.#vacuumOne();
+    await this.#checkpointIfDue();
+  }
+
+  async #checkpointIfDue(): Promise<void> {
+    const { pglite } = this.#options;
+    const { rows } = await pglite.query<{ wal: number; age: number }>(`
+      select pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)::bigint as wal,
+        (extract(epoch from now() - checkpoint_time) * 1000)::bigint as age
+      from pg_control_checkpoint()
+    `);
+    const { wal, age } = rows[0]!;
+    // A checkpoint itself writes a little: on an idle database the next one would find something, for ever.
+    const isDue = wal >= CHECKPOINT_WAL_BYTES || (wal >= 1024 && age >= CHECKPOINT_AGE_MS);
+    if (isDue) await this.#run('checkpoint', { wal });
+  }
+
+  async #vacuumOne(): Promise<void> {
+    const { pglite } = this.#options;
+    // Counts stay with the session until it is idle, which PGlite's never is.
+    await pglite.query('select pg_stat_force_next_flush()');
+    const { rows } = await pglite.query<{ name: string; changed: number }>(
+      `select format('%I.%I', schemaname, relname) as name, n_dead_tup + n_mod_since_analyze as changed
+       from pg_stat_user_tables
+       where n_dead_tup + n_mod_since_analyze > $1::integer + $2::float8 * n_live_tup
+       order by changed desc limit 1`,
+      [VACUUM_ROWS_MIN, VACUUM_ROWS_SHARE],
+    );
+    for (const { name, changed } of rows) await this.#run(`vacuum (analyze) ${name}`, { changed });
+  }
+
+  async #run(statement: string, why: Record<string, number>): Promise<void> {
+    const { pglite, clock, logger } = this.#options;
+    const startMs = clock.monotonicMs();
+    await pglite.exec(statement);
+    const tookMs = Math.round(clock.monotonicMs() - startMs);
+    logger.debug({ statement, ...why, tookMs }, 'database maintenance');
+  }
+}
