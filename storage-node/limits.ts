@@ -8,12 +8,15 @@ const MIB = 1024 * 1024;
 export const CHUNK_BYTES_MAX = 8 * MIB;
 /** Chunks received or pulled at the same time; further ones wait in order. */
 export const WRITE_BUFFERS = 3;
-/** Chunks up to this length live inside the index, longer ones in files of their own. */
-export const INLINE_BYTES_MAX = 16 * 1024;
+/**
+ * Chunks up to this length live inside the index, longer ones in files of their own. Short, because the tables of
+ * the index are mapped into memory and count as the process's.
+ */
+export const INLINE_BYTES_MAX = 4 * 1024;
 
-/** Piece in which chunks are read, verified and sent. */
-export const READ_PIECE_BYTES = MIB;
-export const READ_PIECES = 6;
+/** Piece in which chunks are read, verified and sent; one that stays in a core's cache meanwhile. */
+export const READ_PIECE_BYTES = MIB / 2;
+export const READ_PIECES = 16;
 /** Readers that find every piece taken (by slow clients, mostly) go on in pieces of one block. */
 export const SMALL_READ_PIECE_BYTES = BLOCK_BYTES;
 export const SMALL_READ_PIECES = 128;
