@@ -99,6 +99,7 @@ export async function openContext(
     intervalMs: config.SWEEP_INTERVAL,
     minAgeMs: config.SWEEP_MIN_AGE,
     expiryIntervalMs: Math.min(30_000, config.UPLOAD_LEASE / 2, config.SWEEP_INTERVAL),
+    leaseMs: config.UPLOAD_LEASE,
   });
 
   // 3. The byte path and the videos on top of it.

@@ -28,6 +28,8 @@ export interface SweeperOptions {
   /** A chunk younger than this by its node's clock is left alone; 0 sweeps it whatever its age. */
   readonly minAgeMs?: number | undefined;
   readonly expiryIntervalMs?: number | undefined;
+  /** How long after this coordinator's death another one takes the sweep over. */
+  readonly leaseMs?: number | undefined;
 }
 
 /** What this process did since it started. */
@@ -51,6 +53,7 @@ export const SWEEP_LEASE = 'sweep';
  */
 export class Sweeper implements AsyncDisposable {
   readonly #options: SweeperOptions;
+  readonly #leaseMs: number;
   readonly #stop = new AbortController();
   readonly #stack = new AsyncDisposableStack();
   /** Nodes that came back and were not swept since. */
@@ -61,6 +64,7 @@ export class Sweeper implements AsyncDisposable {
 
   constructor(options: SweeperOptions) {
     this.#options = options;
+    this.#leaseMs = options.leaseMs ?? SWEEP_LEASE_MS;
   }
 
   get counts(): SweepCounts {
@@ -91,7 +95,7 @@ export class Sweeper implements AsyncDisposable {
    * that was so. A node that fails does not stop the others. Rejects when the database fails before the sweep.
    */
   async runOnce(signal: AbortSignal): Promise<boolean> {
-    if (!(await this.#options.leases.acquire(SWEEP_LEASE, SWEEP_LEASE_MS))) return false;
+    if (!(await this.#options.leases.acquire(SWEEP_LEASE, this.#leaseMs))) return false;
     await this.#expire();
     await this.#sweep(this.#upNodes(), signal);
     return true;
@@ -114,7 +118,7 @@ export class Sweeper implements AsyncDisposable {
     const returned = new Set(this.#returned);
     this.#returned.clear();
     // Whoever has the lease sees for itself which nodes come back.
-    if (!(await leases.acquire(SWEEP_LEASE, SWEEP_LEASE_MS))) return;
+    if (!(await leases.acquire(SWEEP_LEASE, this.#leaseMs))) return;
     const expired = await this.#expire();
     const isDue = clock.monotonicMs() - this.#lastSweepMs >= intervalMs;
     const up = this.#upNodes();
@@ -158,8 +162,8 @@ export class Sweeper implements AsyncDisposable {
     const { clock, leases } = this.#options;
     const ended = new AbortController();
     const signal = AbortSignal.any([outer, ended.signal]);
-    const renewals = repeat(clock, SWEEP_LEASE_MS / 3, signal, async () => {
-      const isHeld = await leases.renew(SWEEP_LEASE, SWEEP_LEASE_MS).catch(() => false);
+    const renewals = repeat(clock, this.#leaseMs / 3, signal, async () => {
+      const isHeld = await leases.renew(SWEEP_LEASE, this.#leaseMs).catch(() => false);
       if (!isHeld) ended.abort(new Error('the lease was lost'));
     });
     try {
