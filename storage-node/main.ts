@@ -9,7 +9,7 @@ applyProcessSettings();
 // Imported only now, so that what is started over does not load them twice.
 const { systemClock } = await import('../lib/clock/clock.ts');
 const { runProcess } = await import('../lib/lifecycle/run-process.ts');
-const { createLogger } = await import('../lib/logging/logger.ts');
+const { announceListening, createLogger } = await import('../lib/logging/logger.ts');
 const { readNodeConfig } = await import('./config.ts');
 const { STOP_TIMEOUT_MS } = await import('./limits.ts');
 const { startNode } = await import('./start-node.ts');
@@ -20,6 +20,6 @@ await runProcess({ stopTimeoutMs: STOP_TIMEOUT_MS }, async (stack, signal) => {
   const config = readNodeConfig(process.argv.slice(2), process.env);
   const logger = createLogger({ name: 'storage-node', level: config.LOG_LEVEL });
   const { url, nodeId } = await startNode(config, { clock: systemClock, logger, stack, signal });
-  logger.info({ url, nodeId }, 'listening');
+  announceListening(logger, { url, nodeId });
   return logger;
 });
