@@ -6,8 +6,6 @@ export interface ClusterRecord {
   readonly createdAt: Date;
   readonly replicas: number;
   readonly rangeCount: number;
-  /** Null until an admin token was set. */
-  readonly adminTokenHash: Uint8Array | null;
 }
 
 /** The one row about the cluster itself. */
@@ -31,19 +29,7 @@ export class ClusterRepository {
       createdAt: row.created_at,
       replicas: row.replicas,
       rangeCount: row.range_count,
-      adminTokenHash: row.admin_token_hash,
     };
-  }
-
-  /** Stores the hash if there is none yet; false when another coordinator was first. */
-  async setFirstAdminTokenHash(hash: Uint8Array): Promise<boolean> {
-    const row = await this.#database
-      .updateTable('cluster')
-      .set({ admin_token_hash: hash })
-      .where('admin_token_hash', 'is', null)
-      .returning('id')
-      .executeTakeFirst();
-    return row !== undefined;
   }
 
   /** Until the transaction ends, no other changes the membership. */

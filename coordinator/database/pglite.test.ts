@@ -37,16 +37,34 @@ test('every commit reaches the disk before it is acknowledged', async () => {
   expect(syncs).toBe(0);
 });
 
-test('a disk that fails to sync fails the commit', async () => {
+test('a disk that fails to sync fails the commit, and what was acknowledged before is kept', async () => {
   let isBroken = false;
   const fsync = (fileDescriptor: number) => {
     if (isBroken) throw Object.assign(new Error('input/output error'), { code: 'EIO' });
     fsyncSync(fileDescriptor);
   };
-  const pglite = await openPglite({ dataDir, logger, fsync });
-  await pglite.exec('create table rows (id integer)');
-  isBroken = true;
-  await expect(pglite.query('insert into rows values (1)')).rejects.toThrow();
+  const unavailable = { code: 'database_unavailable' };
+  const rowOf = (name: string) => ({ name, holder: 'test', expires_at: new Date() });
+  {
+    await using handle = await openDatabase({ dataDir, logger, fsync });
+    const { kysely } = handle;
+    await kysely.insertInto('leases').values(rowOf('before')).execute();
+    isBroken = true;
+    const transaction = kysely
+      .transaction()
+      .execute((inside) => inside.insertInto('leases').values(rowOf('lost')).execute());
+    await expect(transaction).rejects.toMatchObject(unavailable);
+    // PostgreSQL has given up: it must not be entered again, for it would never return.
+    isBroken = false;
+    await expect(kysely.selectFrom('leases').selectAll().execute()).rejects.toMatchObject(unavailable);
+    await expect(
+      kysely.transaction().execute((inside) => inside.insertInto('leases').values(rowOf('late')).execute()),
+    ).rejects.toMatchObject(unavailable);
+  }
+  await using again = await openDatabase({ dataDir, logger });
+  const names = (await again.kysely.selectFrom('leases').select('name').execute()).map(({ name }) => name);
+  expect(names).toContain('before');
+  expect(names).not.toContain('late');
 });
 
 test('a killed process loses no acknowledged row, keeps others out while it lives, and leaves no lock', async () => {

@@ -1,7 +1,7 @@
 import { existsSync, fsyncSync } from 'node:fs';
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PGlite, type PGliteInterface } from '@electric-sql/pglite';
+import { PGlite, type PGliteInterface, type PGliteOptions } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 import { PGliteDialect, type PGliteDialectConfig } from 'kysely';
 import type { Logger } from '../../lib/logging/logger.ts';
@@ -43,6 +43,38 @@ class DurableNodeFs extends NodeFS {
   }
 }
 
+/**
+ * A PGlite that is not entered again once PostgreSQL gave up inside it, for example because a sync failed. PGlite
+ * itself would go on, and the next statement would never return, with the whole process inside it.
+ */
+class GuardedPGlite extends PGlite {
+  #end: string | undefined;
+
+  constructor(options: PGliteOptions, logger: Logger) {
+    super({
+      ...options,
+      onStderr: (line) => {
+        if (/\] (PANIC|FATAL): /.test(line)) {
+          this.#end = line;
+          logger.error({ line }, 'the embedded database gave up; restart to recover it');
+        } else {
+          logger.debug({ line }, 'pglite');
+        }
+        return false;
+      },
+    });
+  }
+
+  override execProtocolRawSync(message: Uint8Array): Uint8Array {
+    if (this.#end !== undefined) throw new Error(`PGlite gave up: ${this.#end}`);
+    return super.execProtocolRawSync(message);
+  }
+
+  override async close(): Promise<void> {
+    if (this.#end === undefined) await super.close();
+  }
+}
+
 const SETTINGS = [
   // The default, fdatasync, does nothing under Emscripten.
   'wal_sync_method=fsync',
@@ -76,15 +108,15 @@ export async function openPglite(options: PgliteOptions): Promise<PGlite> {
   }
   // 2. Fill it, or recover what a crash left.
   await mkdir(directory, { recursive: true });
-  const pglite = await PGlite.create({
-    fs: new DurableNodeFs(directory, fsync),
-    startParams: START_PARAMETERS,
-    parsers: { [BIGINT_OID]: parseBigint },
-    onStderr: (line) => {
-      logger[/PANIC|FATAL/.test(line) ? 'error' : 'debug']({ line }, 'pglite');
-      return false;
+  const pglite = new GuardedPGlite(
+    {
+      fs: new DurableNodeFs(directory, fsync),
+      startParams: START_PARAMETERS,
+      parsers: { [BIGINT_OID]: parseBigint },
     },
-  });
+    logger,
+  );
+  await pglite.waitReady;
   // 3. PGlite copies the first files in without syncing them.
   if (isNew) {
     await syncTree(directory);

@@ -23,9 +23,10 @@ const SYSTEM_CODES = new Set([
 
 /**
  * SQLSTATEs that speak about the server and not about the statement: connection exceptions (08), insufficient
- * resources (53), operator intervention (57P: shut down, crashed, starting), and a standby after a failover.
+ * resources (53), operator intervention (57P: shut down, crashed, starting), errors of the system under it (58),
+ * and a standby after a failover (25006).
  */
-const SQL_STATES = /^(08...|53...|57P..|25006)$/;
+const SQL_STATES = /^(08...|53...|57P..|58...|25006)$/;
 
 /** What the libraries say without a code; see pg's client and pool, and PGlite. */
 const MESSAGES = [
@@ -36,6 +37,7 @@ const MESSAGES = [
   'Cannot use a pool after calling end on the pool',
   'PGlite is closed',
   'PGlite is closing',
+  'PGlite gave up',
 ];
 
 /** `database_unavailable` when the error says that the database is down; otherwise the error itself. */
@@ -53,8 +55,6 @@ function saysUnavailable(error: Error & { code?: unknown; syscall?: unknown }): 
     // A Unix socket that does not exist.
     if (error.code === 'ENOENT' && error.syscall === 'connect') return true;
   }
-  // PGlite's WebAssembly crashed.
-  if (error.name === 'RuntimeError') return true;
   if (error instanceof AggregateError) {
     return error.errors.some((inner) => inner instanceof Error && saysUnavailable(inner));
   }
