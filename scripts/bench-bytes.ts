@@ -83,6 +83,11 @@ async function startAll(run: BenchRun, peers: readonly string[]): Promise<BenchS
   return systems;
 }
 
+function rotate<Item>(items: readonly Item[], turns: number): Item[] {
+  const start = turns % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
 async function compare(run: BenchRun, options: Options): Promise<boolean> {
   const machine = describeMachine();
   say(machineLine(machine));
@@ -93,7 +98,9 @@ async function compare(run: BenchRun, options: Options): Promise<boolean> {
   const samples: Sample[] = [];
   for (let round = 1; round <= options.rounds; round++) {
     for (const kind of MEASURED_KINDS) {
-      for (const entry of loaded) samples.push(await measure(entry, kind, round, options.limits, load, run));
+      // Everybody is first, second and last in turn.
+      for (const entry of rotate(loaded, round - 1))
+        samples.push(await measure(entry, kind, round, options.limits, load, run));
     }
     process.stderr.write(`round ${round} of ${options.rounds} done\n`);
   }
