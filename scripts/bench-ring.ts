@@ -2,11 +2,13 @@
  * Runs the ring beside its npm peers in one process: `node scripts/bench-ring.ts [--json FILE]`.
  *
  * Lookups: library defaults, 200,000 keys of 37 characters, rounds interleaved between the contenders so that
- * whatever else the machine does hits all of them, medians. Then what a change of members costs the ring, and
- * how long `assign` takes.
+ * whatever else the machine does hits all of them, medians of the CPU time that the thread took (time in which
+ * other processes run does not count). Then what a change of members costs the ring, and how long `assign` takes.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   assign,
   diff,
@@ -20,9 +22,14 @@ import {
 
 const KEY_COUNT = 200_000;
 const ROUNDS = 5;
+/** Rounds that do not count, for the optimising compiler. */
+const WARM_UP_ROUNDS = 1;
+const ROUND_MS_MIN = 200;
 const NODE_COUNT = 10;
 const REPLICAS = 3;
-const ASSIGN_RUNS = 5;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 type Lookup = (key: string) => unknown;
 
@@ -92,11 +99,11 @@ async function load<Shape>(name: string, missing: string[]): Promise<Shape | nul
 }
 
 /** One loop for each contender: a shared one would call them all through the same, slower, call site. */
-function makeRun(lookup: Lookup): (keys: readonly string[]) => unknown {
-  // The functions made here would share their feedback; a fresh body for each one does not.
+function makeRun(label: string, lookup: Lookup): (keys: readonly string[]) => unknown {
+  // Functions of one source share what the compiler learns about them; the label makes each source its own.
   const loop = new Function(
     'lookup',
-    'return (keys) => { let last; for (const key of keys) last = lookup(key); return last; }',
+    `return (keys) => { let last; for (const key of keys) last = lookup(key); return last; } // ${label}`,
   );
   return loop(lookup) as (keys: readonly string[]) => unknown;
 }
@@ -106,7 +113,7 @@ function contender(name: string, owners: number, lookup: Lookup): Contender {
     const found = lookup(key);
     return (Array.isArray(found) ? found : [found]).map((owner) => owner.id ?? String(owner));
   };
-  return { name, owners, run: makeRun(lookup), find };
+  return { name, owners, run: makeRun(`${name}, ${owners}`, lookup), find };
 }
 
 interface UntypedPeers {
@@ -173,6 +180,24 @@ function maxOverMean(entry: Contender, keys: readonly string[]): number {
   return (Math.max(...counts.values()) * NODE_COUNT) / total;
 }
 
+/**
+ * CPU time of the work in milliseconds: the mean of as many passes as it takes for the clock's ticks (up to 4 ms)
+ * not to matter. The heap is swept before, so that nobody pays for the garbage of the one before.
+ */
+function timeCpuMs(work: () => unknown): number {
+  collectGarbage();
+  const start = process.threadCpuUsage();
+  let passes = 0;
+  let elapsedMs = 0;
+  while (elapsedMs < ROUND_MS_MIN) {
+    work();
+    passes++;
+    const { user, system } = process.threadCpuUsage(start);
+    elapsedMs = (user + system) / 1000;
+  }
+  return elapsedMs / passes;
+}
+
 async function benchLookups(keys: readonly string[], missing: string[]): Promise<LookupResult[]> {
   const members = makeMembers(new Array<number>(NODE_COUNT).fill(1), 1);
   const layout = assign(null, members, { epoch: 1, replicas: REPLICAS });
@@ -182,13 +207,10 @@ async function benchLookups(keys: readonly string[], missing: string[]): Promise
     ...(await makePeers(nodeIds(NODE_COUNT), missing)),
   ];
   const times = contenders.map((): number[] => []);
-  // Round 0 warms up and does not count.
-  for (let round = 0; round <= ROUNDS; round++) {
+  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
     for (const [index, entry] of contenders.entries()) {
-      const start = process.hrtime.bigint();
-      entry.run(keys);
-      const elapsedNs = Number(process.hrtime.bigint() - start);
-      if (round > 0) times[index]!.push(elapsedNs / keys.length);
+      const nsPerLookup = (timeCpuMs(() => entry.run(keys)) * 1e6) / keys.length;
+      if (round >= WARM_UP_ROUNDS) times[index]!.push(nsPerLookup);
     }
   }
   return contenders.map((entry, index) => ({
@@ -259,20 +281,13 @@ function benchChanges(keys: readonly string[]): ChangeResult[] {
   ];
 }
 
-/** Milliseconds of `assign` at 100 nodes and 4,096 ranges: from nothing, a join, a leave, a doubling. */
+/** CPU milliseconds of `assign` at 100 nodes and 4,096 ranges: from nothing, a join, a leave, a doubling. */
 function benchAssign(): Record<string, number> {
   const options = { epoch: 1, replicas: REPLICAS, rangeCount: 4096 };
   const members = makeMembers(new Array<number>(101).fill(1), 1);
   const hundred = assign(null, members.slice(0, 100), options);
   const fifty = assign(null, members.slice(0, 50), options);
-  const time = (work: () => void): number => {
-    const times = Array.from({ length: ASSIGN_RUNS }, () => {
-      const start = performance.now();
-      work();
-      return performance.now() - start;
-    });
-    return median(times);
-  };
+  const time = (work: () => unknown): number => median(Array.from({ length: ROUNDS }, () => timeCpuMs(work)));
   return {
     'first layout of 100': time(() => assign(null, members.slice(0, 100), options)),
     '100 to 101': time(() => assign(hundred, members, options)),
@@ -281,33 +296,26 @@ function benchAssign(): Record<string, number> {
   };
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: 'string' } } });
-  const keys = makeKeys();
-  const missing: string[] = [];
-  const lookups = await benchLookups(keys, missing);
-  const changes = benchChanges(keys);
-  const assignMs = benchAssign();
-  const ours = lookups.find(({ name, owners }) => name === 'OrbitVids' && owners === REPLICAS)!.nsPerLookup;
-
-  console.log(
-    `Lookups: ${NODE_COUNT} nodes, ${KEY_COUNT} keys of ${keys[0]!.length} characters, median of ${ROUNDS} rounds`,
-  );
+function printLookups(results: readonly LookupResult[], missing: readonly string[]): void {
+  const ours = results.find(({ name, owners }) => name === 'OrbitVids' && owners === REPLICAS)!.nsPerLookup;
+  console.log(`Lookups: ${NODE_COUNT} nodes, ${KEY_COUNT} keys, CPU time, median of ${ROUNDS} rounds`);
   console.log('library                  owners   ns/lookup   ratio   max/mean');
-  for (const { name, owners, nsPerLookup, maxOverMean } of lookups) {
+  for (const { name, owners, nsPerLookup, maxOverMean } of results) {
     const columns = [
       String(owners).padStart(6),
       nsPerLookup.toFixed(0).padStart(11),
       (nsPerLookup / ours).toFixed(2).padStart(7),
+      maxOverMean.toFixed(3).padStart(10),
     ];
-    console.log(`${name.padEnd(24)} ${columns.join(' ')} ${maxOverMean.toFixed(3).padStart(10)}`);
+    console.log(`${name.padEnd(24)} ${columns.join(' ')}`);
   }
   for (const reason of missing) console.log(`left out, ${reason}`);
+}
+
+function printChanges(results: readonly ChangeResult[]): void {
   console.log('\nChanges: 4096 ranges, 3 replicas; bytes as a share of all that is stored');
-  console.log(
-    'change                                max/quota   slots moved   minimum   bytes moved   minimum',
-  );
-  for (const row of changes) {
+  console.log(`${'change'.padEnd(36)}   max/quota   slots moved   minimum   bytes moved   minimum`);
+  for (const row of results) {
     const columns = [
       row.maxOverQuota.toFixed(4).padStart(11),
       String(row.slotsMoved).padStart(13),
@@ -317,11 +325,28 @@ async function main(): Promise<void> {
     ];
     console.log(`${row.change.padEnd(36)} ${columns.join(' ')}`);
   }
-  console.log('\nassign, 4096 ranges, 3 replicas, median of 5');
-  for (const [what, ms] of Object.entries(assignMs))
+}
+
+function printAssign(times: Record<string, number>): void {
+  console.log(`\nassign: 4096 ranges, 3 replicas, CPU time, median of ${ROUNDS} rounds`);
+  for (const [what, ms] of Object.entries(times)) {
     console.log(`${what.padEnd(24)} ${ms.toFixed(0).padStart(6)} ms`);
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { json: { type: 'string' } } });
+  const keys = makeKeys();
+  const missing: string[] = [];
+  const lookups = await benchLookups(keys, missing);
+  printLookups(lookups, missing);
+  const changes = benchChanges(keys);
+  printChanges(changes);
+  const assignMs = benchAssign();
+  printAssign(assignMs);
   if (values.json !== undefined) {
-    writeFileSync(values.json, `${JSON.stringify({ lookups, missing, changes, assignMs }, null, 2)}\n`);
+    const results = { node: process.version, lookups, missing, changes, assignMs };
+    writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
   }
 }
 

@@ -39,7 +39,7 @@ function converge(a: number, b: number, c: number, d: number): number {
 function avalanche(hash: number): number {
   let mixed = Math.imul(hash ^ (hash >>> 15), PRIME_2);
   mixed = Math.imul(mixed ^ (mixed >>> 13), PRIME_3);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
+  return mixed ^ (mixed >>> 16);
 }
 
 /** Four characters as one little-endian word, which ASCII leaves without its highest bit; or -1 if not ASCII. */
@@ -51,8 +51,8 @@ function asciiWord(text: string, index: number): number {
   return (one | two | three | four) > 0x7f ? -1 : one | (two << 8) | (three << 16) | (four << 24);
 }
 
-/** XXH32 of a string's UTF-8 bytes, as an unsigned 32-bit number. */
-export function hashString(text: string, seed: number): number {
+/** The hash as a signed number: V8 returns those from a call without allocating, but not all unsigned ones. */
+function digestString(text: string, seed: number): number {
   const length = text.length;
   let index = 0;
   let hash = (seed + PRIME_5) | 0;
@@ -87,11 +87,15 @@ export function hashString(text: string, seed: number): number {
     if (byte > 0x7f) signs = -1;
     hash = absorbByte(hash, byte);
   }
-  return signs < 0 ? hashBytes(encoder.encode(text), seed) : avalanche(hash);
+  return signs < 0 ? digestBytes(encoder.encode(text), seed) : avalanche(hash);
 }
 
-/** XXH32 of bytes, as an unsigned 32-bit number. */
-export function hashBytes(bytes: Uint8Array, seed: number): number {
+/** XXH32 of a string's UTF-8 bytes, as an unsigned 32-bit number. */
+export function hashString(text: string, seed: number): number {
+  return digestString(text, seed) >>> 0;
+}
+
+function digestBytes(bytes: Uint8Array, seed: number): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = bytes.length;
   let index = 0;
@@ -115,7 +119,12 @@ export function hashBytes(bytes: Uint8Array, seed: number): number {
   return avalanche(hash);
 }
 
+/** XXH32 of bytes, as an unsigned 32-bit number. */
+export function hashBytes(bytes: Uint8Array, seed: number): number {
+  return digestBytes(bytes, seed) >>> 0;
+}
+
 /** XXH32 of two 32-bit words (little-endian, in this order), without building their bytes. */
 export function hashWords(first: number, second: number, seed: number): number {
-  return avalanche(absorbWord(absorbWord((seed + PRIME_5 + 8) | 0, first), second));
+  return avalanche(absorbWord(absorbWord((seed + PRIME_5 + 8) | 0, first), second)) >>> 0;
 }
