@@ -14,10 +14,12 @@ export interface NodeMetrics {
 
 const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** `stats` and `indexCommits` are asked whenever the metrics are. */
+/** The sources are asked whenever the metrics are. */
 export function createMetrics(sources: {
   stats: () => RepositoryStats;
   indexCommits: () => number;
+  /** Chunks that start-up found to be lost. */
+  lost: () => number;
 }): NodeMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -30,8 +32,23 @@ export function createMetrics(sources: {
         this.set(read());
       },
     });
+  const counter = (name: string, help: string, read: () => number) =>
+    new Counter({
+      name: `orbitvids_node_${name}`,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
   const { stats, indexCommits } = sources;
   gauge('capacity_bytes', 'What the node may use.', () => stats().capacityBytes);
+  counter(
+    'chunks_lost_total',
+    'Chunks whose entry was there at the start, but not their bytes.',
+    sources.lost,
+  );
   gauge('used_bytes', 'What counts against the capacity, reservations included.', () => stats().usedBytes);
   gauge('chunks', 'Chunks stored.', () => stats().chunkCount);
   gauge(
@@ -42,9 +59,9 @@ export function createMetrics(sources: {
   gauge('disk_ok', '1 while the disk takes writes, 0 when it is full or failing.', () =>
     stats().disk === 'ok' ? 1 : 0,
   );
-  gauge('index_commits', 'Synced writes of the index since the start.', indexCommits);
+  counter('index_commits_total', 'Synced writes of the index.', indexCommits);
   gauge('resident_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
-  gauge('cpu_seconds', 'CPU time of the process since its start.', () => {
+  counter('cpu_seconds_total', 'CPU time of the process.', () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   });

@@ -72,6 +72,7 @@ export async function startNode(
     metrics: createMetrics({
       stats: () => repository.stats(),
       indexCommits: () => repository.indexCommits,
+      lost: () => repository.repaired.lost,
     }),
     source,
     key,
@@ -93,6 +94,12 @@ export async function startNode(
   const url = config.ADVERTISE_URL ?? server.url;
   if (config.JOIN !== undefined) {
     const { JOIN: coordinator, ZONE: zone, WEIGHT: weight } = config;
+    if (config.ADVERTISE_URL === undefined && ['0.0.0.0', '::'].includes(config.HOST)) {
+      logger.warn(
+        { url },
+        'ADVERTISE_URL is not set: only this machine can reach the node at the address it gives',
+      );
+    }
     const registration = new Registration({
       coordinator,
       node: { url, zone, weight },

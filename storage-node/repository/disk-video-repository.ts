@@ -24,7 +24,6 @@ import type {
   PutResult,
   RangeDigestResult,
   RepositoryStats,
-  Reservation,
   VerifyResult,
   VideoRepository,
 } from './video-repository.ts';
@@ -72,11 +71,7 @@ export class DiskVideoRepository implements VideoRepository {
     return this.#parts.index.commits;
   }
 
-  async reserve(lengthBytes: number): Promise<Reservation> {
-    return this.#reserve(lengthBytes);
-  }
-
-  async #reserve(lengthBytes: number): Promise<SpaceReservation> {
+  async reserve(lengthBytes: number): Promise<SpaceReservation> {
     const { health, space, capacity } = this.#parts;
     health.assertWritable();
     const reservation = capacity.reserve(storedBytes(lengthBytes));
@@ -101,7 +96,7 @@ export class DiskVideoRepository implements VideoRepository {
         return 'exists';
       }
       if (present) await this.#setAsideNow(name, present, DAMAGED_ENTRY);
-      const reservation = chunk.reservation ?? (await this.#reserve(length));
+      const reservation = chunk.reservation ?? (await this.reserve(length));
       assert(reservation instanceof SpaceReservation, 'reservations come from reserve()');
       try {
         const inline = length <= INLINE_BYTES_MAX ? Buffer.from(bytes) : undefined;

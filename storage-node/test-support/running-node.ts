@@ -60,7 +60,7 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
     source,
     service: new ChunkService({ repository, buffers, source }),
     identity: await NodeIdentity.open(await temporaryDirectory()),
-    metrics: createMetrics({ stats: () => repository.stats(), indexCommits: () => 0 }),
+    metrics: createMetrics({ stats: () => repository.stats(), indexCommits: () => 0, lost: () => 0 }),
     key: TEST_KEY,
     clock,
     logger,
