@@ -9,7 +9,7 @@ export const DEFAULT_DIRECTORY = fileURLToPath(new URL('../../bench-results', im
 export interface BenchRun {
   /** A directory of this run's own; gone when it ends, however it ends. */
   readonly directory: string;
-  /** Aborted by Ctrl-C and SIGTERM. */
+  /** Aborted by Ctrl-C, SIGTERM and SIGHUP. */
   readonly signal: AbortSignal;
   /** Disposed in reverse order when the run ends. */
   readonly resources: AsyncDisposableStack;
@@ -31,8 +31,13 @@ export async function runBench(
   const abort = new AbortController();
   const { signal } = abort;
   const stop = () => abort.abort(new Error('Stopped.'));
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+  // Whatever goes wrong, what was started is stopped first; that the reader of the output left is no exception.
+  process.stdout.on('error', stop);
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`${error.stack ?? error.message}\n`);
+    stop();
+  });
   // Work that was stopped ends by itself, so that nothing is started behind the back of the clean-up.
   const overdue = new Promise<never>((_resolve, reject) => {
     signal.addEventListener('abort', () => setTimeout(() => reject(signal.reason as Error), NOTICE_MS));
