@@ -9,10 +9,10 @@ export const CHUNK_BYTES_MAX = 8 * MIB;
 /** Chunks received or pulled at the same time; further ones wait in order. */
 export const WRITE_BUFFERS = 3;
 /**
- * Chunks up to this length live inside the index, longer ones in files of their own. Short, because the tables of
- * the index are mapped into memory and count as the process's.
+ * Chunks up to this length live inside the index, longer ones in files of their own. Short, because LevelDB maps
+ * the tables of the index into memory, where they count as the process's.
  */
-export const INLINE_BYTES_MAX = 4 * 1024;
+export const INLINE_BYTES_MAX = 1024;
 
 /** Piece in which chunks are read, verified and sent; one that stays in a core's cache meanwhile. */
 export const READ_PIECE_BYTES = MIB / 2;

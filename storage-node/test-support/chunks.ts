@@ -20,7 +20,7 @@ export function idOf(number: number): string {
 
 /** A chunk that follows from its number alone; some live in the index, most in files. */
 export function numberedChunk(number: number): { position: number; id: string; bytes: Buffer } {
-  const lengths = [100, 30_000, 3000, 250_000, 70_000];
+  const lengths = [100, 30_000, 700, 250_000, 70_000];
   const position = (number * 0x9e37_79b1) >>> 0;
   return { position, id: idOf(number), bytes: bytesOf(number, lengths[number % lengths.length]!) };
 }
