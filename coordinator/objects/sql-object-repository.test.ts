@@ -202,7 +202,8 @@ describe.each(ENGINES)('objects on %s', (engine) => {
   });
 
   // PGlite has one connection: there nothing can happen inside another's transaction.
-  test.runIf(engine === 'postgresql')('expiry passes over an object that is being committed', async () => {
+  if (engine === 'pglite') return;
+  test('expiry passes over an object that is being committed', async () => {
     const objectId = randomUUID();
     await objects.open(objectId, HOUR_MS);
     await letLeaseRunOut(objectId);
