@@ -146,6 +146,27 @@ it('gives a pull up when nobody waits for its answer', async () => {
   expect((await node.request('POST', TARGET, pullOf(await serveBytes(BYTES)))).status).toBe(201);
 });
 
+it('goes on pulling while slow clients hold every buffer they may', async () => {
+  const node = await startTestNode({ writeBuffers: 2 });
+  const before = node.repository.stats().usedBytes;
+  const slow = Array.from({ length: 5 }, (_, number) => {
+    const client = new RawClient(node.port);
+    const target = chunkTarget(number, idOf(number));
+    client.send(`PUT ${signed('PUT', target)} HTTP/1.1`, 'host: x', `content-length: ${LENGTH}`);
+    client.sendBytes(bytesOf(number, LENGTH).subarray(0, 1000));
+    return client;
+  });
+  await until(() => node.repository.stats().usedBytes > before);
+  expect((await node.request('POST', TARGET, pullOf(await serveBytes(BYTES)))).status).toBe(201);
+  // In order, as soon as those before them are through; and past one that went away.
+  slow[1]![Symbol.dispose]();
+  for (const number of [0, 2, 3, 4]) {
+    slow[number]!.sendBytes(bytesOf(number, LENGTH).subarray(1000));
+    expect((await slow[number]!.response()).status).toBe(201);
+    slow[number]![Symbol.dispose]();
+  }
+});
+
 it.each([
   ['{', 'invalid_json'],
   ['{}', 'invalid_request'],

@@ -8,7 +8,7 @@ import { pullChunkSchema } from '../../lib/node-api/schema.ts';
 import { CHECKSUM_HEADER, formatChecksum, parseChecksum } from '../../lib/node-api/targets.ts';
 import type { NodeEnv } from '../access.ts';
 import { clientGoneSignal } from '../client-gone.ts';
-import { BODY_IDLE_TIMEOUT_MS, CHUNK_BYTES_MAX, SEND_IDLE_TIMEOUT_MS } from '../limits.ts';
+import { BODY_IDLE_TIMEOUT_MS, BODY_TIMEOUT_MS, CHUNK_BYTES_MAX, SEND_IDLE_TIMEOUT_MS } from '../limits.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import { invalid, parseAddress, parseContentLength, parseJson } from '../parse-request.ts';
 import type { ChunkEntry, ChunkReading, PutResult, VideoRepository } from '../repository/video-repository.ts';
@@ -28,6 +28,7 @@ export interface ChunkRoutesOptions {
 /** `/chunks/{position}/{id}`. */
 export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
   const { repository, service, metrics, clock } = options;
+  const bodyLimits = { clock, idleTimeoutMs: BODY_IDLE_TIMEOUT_MS, timeoutMs: BODY_TIMEOUT_MS };
   const routes = new Hono<NodeEnv>();
 
   routes.put('/:position/:id', async (context) => {
@@ -35,9 +36,9 @@ export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
     const length = parseContentLength(context, CHUNK_BYTES_MAX);
     if (length === 0) throw invalid('A chunk has at least one byte.');
     const checksum = parseChecksumHeader(context);
-    const result = await service.store(
+    const result = await service.receive(
       { ...address, length, checksum },
-      (into) => receiveBody(context.env.incoming, into, { clock, idleTimeoutMs: BODY_IDLE_TIMEOUT_MS }),
+      (into) => receiveBody(context.env.incoming, into, bodyLimits),
       clientGoneSignal(context.env.outgoing),
     );
     metrics.bytesIn.inc(length);

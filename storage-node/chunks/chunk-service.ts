@@ -2,6 +2,7 @@ import type { BufferPool } from '../../lib/bytes/buffer-pool.ts';
 import { assertSame } from '../repository/chunk-summing.ts';
 import type { PutResult, VideoRepository } from '../repository/video-repository.ts';
 import type { ChunkSource } from './chunk-source.ts';
+import { Slots } from './slots.ts';
 
 export interface ChunkAddress {
   readonly position: number;
@@ -19,18 +20,34 @@ export class ChunkService {
   readonly #repository: VideoRepository;
   readonly #buffers: BufferPool;
   readonly #source: ChunkSource;
+  readonly #receiving: Slots;
 
   constructor(parts: { repository: VideoRepository; buffers: BufferPool; source: ChunkSource }) {
     this.#repository = parts.repository;
     this.#buffers = parts.buffers;
     this.#source = parts.source;
+    this.#receiving = new Slots(Math.max(1, parts.buffers.capacity - 1));
   }
 
   /**
-   * Stores the chunk whose bytes `fill` puts into the buffer it is given. Space is claimed before it is called.
-   * The signal ends the wait for a buffer; ending `fill` is up to `fill`.
+   * Stores the chunk that a client sends: `fill` puts its bytes into the buffer it is given. Space is claimed
+   * before it is called. The signal ends the wait for a buffer; ending `fill` is up to `fill`. Clients may be slow,
+   * so together they never hold every buffer: one is left for pulls.
    */
-  async store(
+  async receive(
+    chunk: AnnouncedChunk,
+    fill: (into: Buffer) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<PutResult> {
+    const leave = await this.#receiving.take(signal);
+    try {
+      return await this.#store(chunk, fill, signal);
+    } finally {
+      leave();
+    }
+  }
+
+  async #store(
     chunk: AnnouncedChunk,
     fill: (into: Buffer) => Promise<void>,
     signal: AbortSignal,
@@ -65,6 +82,6 @@ export class ChunkService {
     signal: AbortSignal,
   ): Promise<PutResult> {
     if (await this.has(chunk)) return 'exists';
-    return this.store(chunk, (into) => this.#source.fetchInto(url, into, signal), signal);
+    return this.#store(chunk, (into) => this.#source.fetchInto(url, into, signal), signal);
   }
 }

@@ -8,19 +8,23 @@ const COLLECT_EVERY_BYTES = 1024 * 1024;
 
 /**
  * Copies a request's body into `into`, which has the length the request announced. Rejects with `incomplete_body`
- * when the client stops short of it and with `request_timeout` when nothing comes for `idleTimeoutMs`.
+ * when the client stops short of it, and with `request_timeout` when nothing comes for `idleTimeoutMs` or not all of it
+ * within `timeoutMs`.
  */
 export function receiveBody(
   incoming: IncomingMessage,
   into: Buffer,
-  options: { clock: Clock; idleTimeoutMs: number },
+  options: { clock: Clock; idleTimeoutMs: number; timeoutMs: number },
 ): Promise<void> {
-  const { clock, idleTimeoutMs } = options;
+  const { clock, idleTimeoutMs, timeoutMs } = options;
   return new Promise((resolve, reject) => {
     let received = 0;
     let uncollected = 0;
     let lastByteMs = clock.monotonicMs();
     let cancelTimer = clock.after(idleTimeoutMs, onTimer);
+    const cancelDeadline = clock.after(timeoutMs, () =>
+      settle(new AppError('request_timeout', 'The body came too slowly.')),
+    );
 
     function onTimer(): void {
       const idleMs = clock.monotonicMs() - lastByteMs;
@@ -45,6 +49,7 @@ export function receiveBody(
     }
     function settle(error: AppError | undefined): void {
       cancelTimer();
+      cancelDeadline();
       incoming.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone);
       if (error === undefined) resolve();
       else {
