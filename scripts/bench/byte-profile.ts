@@ -38,6 +38,8 @@ export async function profileBytePath(run: BenchRun, limits: PhaseLimits): Promi
   const roles = rolesOf(system);
   const windows: Window[] = [];
   for (const kind of PROFILED_KINDS) {
+    // Once without a look, for whatever is compiled or allocated only once.
+    await measure(loaded, kind, 0, limits, load, run);
     const before = threadsOf(roles);
     const sample = await measure(loaded, kind, 1, limits, load, run);
     const summary = `${threeFigures(sample.megabytesPerSecond)} MB/s, ${threeFigures(sample.cpuSecondsPerGigabyte)} CPU s/GB (with the profiler)`;

@@ -27,7 +27,9 @@ const TITLES: Readonly<Record<MeasuredKind, string>> = {
   head: 'HEAD',
 };
 
-export function figuresOf(samples: readonly Sample[], ours: string): Figure[] {
+/** Figures in the order of `systems`, the first of which is what the others are compared with. */
+export function figuresOf(samples: readonly Sample[], systems: readonly string[]): Figure[] {
+  const ours = systems[0];
   const groups = Map.groupBy(samples, ({ system, kind }) => `${kind} ${system}`);
   const raw = [...groups.values()].map((group) => {
     const middle = (read: (sample: Sample) => number) => median(group.map(read));
@@ -45,6 +47,7 @@ export function figuresOf(samples: readonly Sample[], ours: string): Figure[] {
       spread: [Math.min(...rates) / rate, Math.max(...rates) / rate] as const,
     };
   });
+  raw.sort((a, b) => systems.indexOf(a.system) - systems.indexOf(b.system));
   return raw.map((figure) => {
     const own = raw.find(({ system, kind }) => system === ours && kind === figure.kind);
     return {
