@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Agent } from 'undici';
 import { ByteClient } from '../lib/byte-client/byte-client.ts';
+import { YoungGarbage } from '../lib/bytes/young-garbage.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { ChunkOutbox } from './chunks/chunk-outbox.ts';
@@ -70,6 +71,7 @@ export async function openBytePath(
     logger,
     placement,
     buffers,
+    garbage: new YoungGarbage(LIMITS.collectEveryBytes),
     outbox,
     client,
     writer: new ChunkWriter({

@@ -12,6 +12,8 @@ export const LIMITS = {
   readStageBytes: 256 * 1024,
   /** How often every node is tried for one byte before a read fails. */
   readRoundsMax: 3,
+  /** Uploaded bytes between two collections of the buffers they came in. */
+  collectEveryBytes: 4 * 1024 * 1024,
   /** Chunks of one upload that may wait for their quorum while the next one fills. */
   chunksInFlightMax: 2,
   /** A chunk that fills slowly is cut short after this while other uploads wait for memory. */

@@ -9,8 +9,6 @@ const FLAGS = [
   // Makes V8 collect often; by itself it lets garbage gather as long as the machine has memory.
   '--max-semi-space-size=2',
   '--max-old-space-size=128',
-  // For collectYoungGarbage.
-  '--expose-gc',
 ];
 
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -49,12 +47,4 @@ function startOver(flags: readonly string[], starts: string): void {
     ...process.env,
     [STARTS]: starts,
   });
-}
-
-/**
- * Frees the buffers that a received body came in. They lie outside of the heap, so the garbage collector by itself
- * comes round to them late, and then with a costly collection of everything.
- */
-export function collectYoungGarbage(): void {
-  globalThis.gc?.({ type: 'minor' });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { PooledBuffer } from '../../lib/bytes/buffer-pool.ts';
+import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { PAGE_BYTES, type PageHolder, type WriteBuffers } from './write-buffers.ts';
@@ -21,6 +22,8 @@ export interface CutterOptions {
   readonly limitBytes: number;
   /** Longest time without a byte from a source that may send. */
   readonly idleTimeoutMs: number;
+  /** Told of every piece once it has been copied. */
+  readonly garbage: Pick<YoungGarbage, 'add'>;
   /** Takes chunks in order. The source is paused until the promise resolves; a rejection ends the cut. */
   readonly onChunk: (chunk: CutChunk) => Promise<void> | undefined;
 }
@@ -129,6 +132,7 @@ export class ChunkCutter implements PageHolder {
       this.#headBytes += part.length;
     }
     this.#fill(piece);
+    this.#options.garbage.add(piece.length);
   }
 
   /** Copies a piece into pages, cutting chunks as they fill up; keeps what finds no page and pauses. */

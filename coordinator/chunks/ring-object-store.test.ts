@@ -36,6 +36,7 @@ async function createStore(
     logger: createLogger({ name: 'test', level: 'silent' }),
     placement: nodes,
     buffers,
+    garbage: { add: () => {} },
     outbox,
     writer: new ChunkWriter({
       clock,

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { appendBlockChecksums, chunkChecksum } from '../../lib/bytes/checksum.ts';
+import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError, assert } from '../../lib/errors/app-error.ts';
 import { positionOf } from '../../lib/hashring/index.ts';
@@ -20,6 +21,7 @@ export interface RingObjectStoreOptions {
   readonly logger: Logger;
   readonly placement: Placement;
   readonly buffers: WriteBuffers;
+  readonly garbage: Pick<YoungGarbage, 'add'>;
   readonly outbox: ChunkOutbox;
   readonly writer: ChunkWriter;
   readonly reader: ChunkReader;
@@ -44,7 +46,7 @@ export class RingObjectStore implements ObjectStore {
   }
 
   async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
-    const { clock, buffers, placement, chunkBytes, sourceIdleTimeoutMs } = this.#options;
+    const { clock, buffers, garbage, placement, chunkBytes, sourceIdleTimeoutMs } = this.#options;
     if (!placement.ready) {
       throw new AppError('cluster_not_ready', 'The cluster has no layout yet.', { retryable: true });
     }
@@ -52,6 +54,7 @@ export class RingObjectStore implements ObjectStore {
     const cutter = new ChunkCutter(source, {
       clock,
       buffers,
+      garbage,
       chunkBytes,
       limitBytes: options.limitBytes,
       idleTimeoutMs: sourceIdleTimeoutMs,

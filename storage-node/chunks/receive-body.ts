@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
+import { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
-import { collectYoungGarbage } from '../process-settings.ts';
 
-/** Often enough that these buffers never make V8 mark the whole heap: that halves the cost of a received byte. */
-const COLLECT_EVERY_BYTES = 1024 * 1024;
+/** Often, because this process has to stay small. */
+const garbage = new YoungGarbage(1024 * 1024);
 
 /**
  * Copies a request's body into `into`, which has the length the request announced. Rejects with `incomplete_body`
@@ -19,7 +19,6 @@ export function receiveBody(
   const { clock, idleTimeoutMs, timeoutMs } = options;
   return new Promise((resolve, reject) => {
     let received = 0;
-    let uncollected = 0;
     let lastByteMs = clock.monotonicMs();
     let cancelTimer = clock.after(idleTimeoutMs, onTimer);
     const cancelDeadline = clock.after(timeoutMs, () =>
@@ -35,11 +34,7 @@ export function receiveBody(
       lastByteMs = clock.monotonicMs();
       bytes.copy(into, received);
       received += bytes.length;
-      uncollected += bytes.length;
-      if (uncollected >= COLLECT_EVERY_BYTES) {
-        uncollected = 0;
-        collectYoungGarbage();
-      }
+      garbage.add(bytes.length);
     }
     function onEnd(): void {
       settle(received === into.length ? undefined : incomplete());
