@@ -1,7 +1,8 @@
 import type { NodeStats } from '../../lib/node-api/schema.ts';
 import type { NodeState } from '../database/schema.ts';
-import type { Cluster } from './cluster.ts';
+import type { HealthMonitor } from './health.ts';
 import type { NodeProbe } from './node-probe.ts';
+import type { RegisteredNode } from './node-repository.ts';
 import type { NodeHealth } from './placement.ts';
 
 /** What an operator sees of a storage node. */
@@ -24,15 +25,21 @@ export interface NodeReport {
   readonly lastSeenAt: string;
 }
 
+/** What a report is made from: the nodes as this coordinator knows them. */
+export interface KnownNodes {
+  registeredNodes(): readonly RegisteredNode[];
+  readonly health: Pick<HealthMonitor, 'healthOf' | 'reasonOf'>;
+}
+
 /** Asks every node that is not down how it stands, all at the same time. Never rejects. */
 export async function reportNodes(
-  cluster: Cluster,
+  known: KnownNodes,
   probe: Pick<NodeProbe, 'stats'>,
   nowMs: number,
 ): Promise<NodeReport[]> {
   return Promise.all(
-    cluster.registeredNodes().map(async (node): Promise<NodeReport> => {
-      const isDown = cluster.healthOf(node.id) === 'down';
+    known.registeredNodes().map(async (node): Promise<NodeReport> => {
+      const isDown = known.health.healthOf(node.id) === 'down';
       const answer = isDown ? null : await probe.stats(node.url).catch(() => null);
       const stats = answer?.nodeId === node.id ? answer : null;
       return {
@@ -41,8 +48,8 @@ export async function reportNodes(
         zone: node.zone,
         weight: node.weight,
         state: node.state,
-        health: cluster.healthOf(node.id),
-        healthReason: cluster.health.reasonOf(node.id),
+        health: known.health.healthOf(node.id),
+        healthReason: known.health.reasonOf(node.id),
         capacityBytes: stats?.capacityBytes ?? node.capacityBytes,
         usedBytes: stats?.usedBytes ?? null,
         chunkCount: stats?.chunkCount ?? null,

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { Kysely, type Transaction as KyselyTransaction } from 'kysely';
+import { Kysely } from 'kysely';
 import { type Clock, systemClock } from '../../lib/clock/clock.ts';
 import { isAppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
@@ -12,15 +12,10 @@ import { createPgliteDialect, openPglite } from './pglite.ts';
 import { PgliteMaintenance } from './pglite-maintenance.ts';
 import { clientConfig, createPool, createPostgresqlDialect } from './postgresql.ts';
 import { PostgresqlListener } from './postgresql-listener.ts';
-import type { Schema } from './schema.ts';
+import type { Database, Schema } from './schema.ts';
 import { mapUnavailable } from './unavailable.ts';
 
-/**
- * Failures that speak about the database and not about a statement arrive as `database_unavailable`. PGlite has
- * one connection: inside a transaction use that transaction only, or the two wait for each other.
- */
-export type Database = Kysely<Schema>;
-export type Transaction = KyselyTransaction<Schema>;
+export type { Database, Transaction } from './schema.ts';
 
 export interface DatabaseOptions {
   /** PGlite lives in its subdirectory `database`; created when absent. Unused with `databaseUrl`. */

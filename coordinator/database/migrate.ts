@@ -1,6 +1,6 @@
 import { Migrator } from 'kysely/migration';
-import type { Database } from './database.ts';
 import { migrations } from './migrations/index.ts';
+import type { Database } from './schema.ts';
 
 /**
  * Brings the tables up to date, all pending migrations in one transaction. Several coordinators may call this

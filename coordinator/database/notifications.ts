@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { assert } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import type { Database, Transaction } from './database.ts';
 import { NOTIFICATION_BYTES_MAX } from './limits.ts';
+import type { Database, Transaction } from './schema.ts';
 
 /** Short messages between all coordinators on one database (LISTEN/NOTIFY). */
 export interface Notifications {

@@ -1,4 +1,4 @@
-import type { Generated } from 'kysely';
+import type { Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
 
 /**
  * The tables as Kysely sees them. On both engines bigint arrives as a number (never beyond 2^53-1), timestamps
@@ -88,3 +88,10 @@ export interface LeasesTable {
   holder: string;
   expires_at: Date;
 }
+
+/**
+ * Failures that speak about the database and not about a statement arrive as `database_unavailable`. PGlite has
+ * one connection: inside a transaction use that transaction only, or the two wait for each other.
+ */
+export type Database = Kysely<Schema>;
+export type Transaction = KyselyTransaction<Schema>;
