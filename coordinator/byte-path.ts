@@ -99,6 +99,7 @@ export async function openBytePath(
     sourceIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
     chunksInFlight: LIMITS.chunksInFlightMax,
     randomBytes: (count) => randomBytes(count),
+    onBytesSent: (bytes) => metrics.sentBytes.inc(bytes),
     onChunkSettled: (ref, missing) => {
       metrics.uploadedBytes.inc(ref.length);
       metrics.chunksWritten.inc({ copies: missing === 0 ? 'all' : 'short' });

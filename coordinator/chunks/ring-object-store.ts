@@ -33,6 +33,8 @@ export interface RingObjectStoreOptions {
   /** Chunks of one upload that may wait for their quorum while the next one fills. */
   readonly chunksInFlight: number;
   readonly randomBytes: (count: number) => Uint8Array;
+  /** Called with the length of each piece that a receiver has taken. */
+  readonly onBytesSent?: (bytes: number) => void;
   /** Called for each chunk whose copies are all made or given up. */
   readonly onChunkSettled?: (ref: ChunkRef, missingCopies: number) => void;
 }
@@ -75,7 +77,7 @@ export class RingObjectStore implements ObjectStore {
     const slices = slicesOf(manifest, first, last);
     const abort = new AbortController();
     const opened = await this.#options.reader.open(slices[0]!, abort.signal);
-    return new RingObjectReading(this.#options.reader, slices, opened, abort);
+    return new RingObjectReading(this.#options, slices, opened, abort);
   }
 
   async remove(manifest: Manifest): Promise<void> {
@@ -180,19 +182,19 @@ class ObjectUpload {
 }
 
 class RingObjectReading implements ObjectReading {
-  readonly #reader: ChunkReader;
+  readonly #options: RingObjectStoreOptions;
   readonly #slices: readonly ChunkSlice[];
   readonly #abort: AbortController;
   #opened: SliceReading | undefined;
   #ahead: Promise<SliceReading> | undefined;
 
   constructor(
-    reader: ChunkReader,
+    options: RingObjectStoreOptions,
     slices: readonly ChunkSlice[],
     opened: SliceReading,
     abort: AbortController,
   ) {
-    this.#reader = reader;
+    this.#options = options;
     this.#slices = slices;
     this.#opened = opened;
     this.#abort = abort;
@@ -207,9 +209,12 @@ class RingObjectReading implements ObjectReading {
       for (let index = 0; index < this.#slices.length; index++) {
         const following = this.#slices[index + 1];
         // The next chunk's first bytes travel while this one's last are being sent.
-        this.#ahead = following && this.#reader.open(following, this.#abort.signal);
+        this.#ahead = following && this.#options.reader.open(following, this.#abort.signal);
         this.#ahead?.catch(() => {});
-        await this.#opened!.pipe((piece) => writeTo(sink, piece));
+        await this.#opened!.pipe(async (piece) => {
+          await writeTo(sink, piece);
+          this.#options.onBytesSent?.(piece.length);
+        });
         this.#opened = await this.#ahead;
         this.#ahead = undefined;
       }

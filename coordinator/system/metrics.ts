@@ -9,7 +9,6 @@ export class Metrics {
   readonly chunksWritten: Counter<'copies'>;
   readonly readFailovers: Counter;
   readonly badCopies: Counter<'kind'>;
-  readonly sweptChunks: Counter;
 
   constructor() {
     const registers = [this.registry];
@@ -23,7 +22,7 @@ export class Metrics {
     });
     this.uploadedBytes = new Counter({
       name: 'orbitvids_uploaded_bytes_total',
-      help: 'Bytes of objects that were stored',
+      help: 'Bytes of chunks that were stored, one copy counted',
       registers,
     });
     this.sentBytes = new Counter({
@@ -46,11 +45,6 @@ export class Metrics {
       name: 'orbitvids_bad_copies_total',
       help: 'Copies found absent or corrupt while reading',
       labelNames: ['kind'],
-      registers,
-    });
-    this.sweptChunks = new Counter({
-      name: 'orbitvids_swept_chunks_total',
-      help: 'Chunks that no manifest named and that were removed',
       registers,
     });
   }
