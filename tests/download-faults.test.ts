@@ -89,7 +89,8 @@ it('a flipped byte is never served: another owner answers, and the copy is quara
     await handle.write(byte, 0, 1, 100_000);
     await handle.close();
   }
-  const entries = await cluster.chunksOf(index);
+  // Small chunks lie in the index, not in files.
+  const entries = (await cluster.chunksOf(index)).filter((entry) => entry.length > MIB);
   // Ranges that start inside the damaged block, and whole downloads, are right all the same.
   for (let round = 0; round < 6; round++) {
     expect(sha256(await cluster.download(video.id))).toBe(video.sha256);
