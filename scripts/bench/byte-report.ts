@@ -27,35 +27,37 @@ const TITLES: Readonly<Record<MeasuredKind, string>> = {
   head: 'HEAD',
 };
 
-/** Figures in the order of `systems`, the first of which is what the others are compared with. */
+/**
+ * Figures in the order of `systems`, the first of which is what the others are compared with. Ratios are taken
+ * within a round, where both met the same machine, and then their median.
+ */
 export function figuresOf(samples: readonly Sample[], systems: readonly string[]): Figure[] {
-  const ours = systems[0];
   const groups = Map.groupBy(samples, ({ system, kind }) => `${kind} ${system}`);
-  const raw = [...groups.values()].map((group) => {
+  const ours = new Map(
+    samples
+      .filter(({ system }) => system === systems[0])
+      .map((sample) => [`${sample.kind} ${sample.round}`, sample]),
+  );
+  const figures = [...groups.values()].map((group): Figure => {
     const middle = (read: (sample: Sample) => number) => median(group.map(read));
+    const against = (read: (sample: Sample) => number) =>
+      middle((sample) => read(ours.get(`${sample.kind} ${sample.round}`) ?? sample) / read(sample));
     const rates = group.map((sample) => sample.requestsPerSecond);
-    const rate = median(rates);
     return {
       system: group[0]!.system,
       kind: group[0]!.kind,
       rounds: group.length,
-      requestsPerSecond: rate,
+      requestsPerSecond: median(rates),
       megabytesPerSecond: middle((sample) => sample.megabytesPerSecond),
       cpuSecondsPerGigabyte: middle((sample) => sample.cpuSecondsPerGigabyte),
       cpuMsPerRequest: middle((sample) => sample.cpuMsPerRequest),
       loadCpuSecondsPerGigabyte: middle((sample) => sample.loadCpuSecondsPerGigabyte),
-      spread: [Math.min(...rates) / rate, Math.max(...rates) / rate] as const,
+      spread: [Math.min(...rates) / median(rates), Math.max(...rates) / median(rates)],
+      oursOverRate: against((sample) => sample.requestsPerSecond),
+      oursOverCpu: against((sample) => sample.cpuMsPerRequest),
     };
   });
-  raw.sort((a, b) => systems.indexOf(a.system) - systems.indexOf(b.system));
-  return raw.map((figure) => {
-    const own = raw.find(({ system, kind }) => system === ours && kind === figure.kind);
-    return {
-      ...figure,
-      oursOverRate: (own?.requestsPerSecond ?? Number.NaN) / figure.requestsPerSecond,
-      oursOverCpu: (own?.cpuMsPerRequest ?? Number.NaN) / figure.cpuMsPerRequest,
-    };
-  });
+  return figures.toSorted((a, b) => systems.indexOf(a.system) - systems.indexOf(b.system));
 }
 
 /** One table for each kind of request. */
