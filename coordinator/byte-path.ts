@@ -82,6 +82,8 @@ export async function openBytePath(
       stragglerTimeoutMs: LIMITS.stragglerTimeoutMs,
     }),
     reader: new ChunkReader({
+      clock,
+      receiverPauseMs: LIMITS.receiverPauseMs,
       placement,
       client,
       stallTimeoutMs: config.READ_STALL_TIMEOUT,

@@ -152,6 +152,7 @@ export async function openContext(
   const responder = new ContentResponder({
     store,
     clientIdleTimeoutMs: LIMITS.clientIdleTimeoutMs,
+    answersMax: LIMITS.contentAnswersMax,
     createBoundary: () => randomBytes(18).toString('base64url'),
   });
   const checkDatabase = async () => {

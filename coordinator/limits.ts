@@ -20,6 +20,10 @@ export const LIMITS = {
   slowChunkAfterMs: 2000,
   /** Copies still missing after a quorum get this much longer before another node takes them. */
   stragglerTimeoutMs: 3000,
+  /** A receiver that takes nothing for this long does not keep a storage node waiting. */
+  receiverPauseMs: 2000,
+  /** Answers with a video's bytes under way at the same time; further ones are refused as too busy. */
+  contentAnswersMax: 2000,
   /** A receiver that takes nothing for this long is cut off. */
   clientIdleTimeoutMs: 60_000,
   /** Videos whose row and manifest are kept in memory. */

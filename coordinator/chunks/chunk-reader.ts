@@ -1,14 +1,21 @@
+import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import type { Placement, StorageNode } from '../cluster/placement.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ChunkBody, NodeClient } from './node-client.ts';
 
 export interface ChunkReaderOptions {
+  readonly clock: Clock;
+  /**
+   * A receiver that has not taken a piece for so long keeps no node waiting: the node's answer is given up, and asked
+   * for again from that byte once the receiver goes on.
+   */
+  readonly receiverPauseMs: number;
   readonly placement: Placement;
   readonly client: NodeClient;
   /** How long a node may send nothing before another one takes over; doubled with every further round. */
   readonly stallTimeoutMs: number;
-  /** How often the whole list of nodes is tried for one byte before the read fails. */
+  /** How often the whole list of nodes is tried without a byte from any before the read fails. */
   readonly maxRounds: number;
   /** Called when a node's copy turned out corrupt or missing, for repair and metrics. */
   readonly onBadCopy?: (node: StorageNode, ref: ChunkRef, code: 'chunk_absent' | 'chunk_corrupt') => void;
@@ -94,23 +101,38 @@ export class SliceReading {
     for (;;) {
       const body = this.#body!;
       const node = this.#node!;
+      const from = this.#next;
       let consuming: Promise<void> | undefined;
+      let givenUp = false;
       try {
         await body.pipe((piece) => {
-          consuming = consume(piece).then(() => {
-            this.#next += piece.length;
+          const cancelPause = this.#options.clock.after(this.#options.receiverPauseMs, () => {
+            givenUp = true;
+            this.#leave();
+            body.cancel();
           });
+          consuming = consume(piece)
+            .then(() => {
+              this.#next += piece.length;
+            })
+            .finally(cancelPause);
           return consuming;
         });
         this.#leave();
         return;
       } catch (error) {
         this.#leave();
-        // The connection may have died while the consumer still took a piece: only then is it known how far
+        // The connection may have ended while the consumer still took a piece: only then is it known how far
         // the bytes got. If the consumer failed, that is the error to report.
         await consuming;
-        this.#note(node, error);
-        this.#options.onFailover?.(node, this.#slice.ref);
+        if (this.#next > from) {
+          this.#round = 0;
+          this.#queue = [];
+        }
+        if (!givenUp) {
+          this.#note(node, error);
+          this.#options.onFailover?.(node, this.#slice.ref);
+        }
         // A connection cut right after its last byte leaves nothing to fetch.
         if (this.#next > this.#slice.last) return;
         await this.openNext();
@@ -163,7 +185,11 @@ export class SliceReading {
     this.#signal.throwIfAborted();
     const code = isAppError(error) ? error.code : 'unknown';
     if (code === 'chunk_absent' || code === 'chunk_corrupt') {
-      this.#options.onBadCopy?.(node, this.#slice.ref, code);
+      // A node that never owned the chunk lacks nothing.
+      const owners = this.#options.placement.ownersOf(this.#slice.ref.position);
+      if (code === 'chunk_corrupt' || owners.some(({ id }) => id === node.id)) {
+        this.#options.onBadCopy?.(node, this.#slice.ref, code);
+      }
     } else if (code === 'node_failed') {
       this.#options.placement.reportFailure(node.id, (error as Error).message);
     } else {

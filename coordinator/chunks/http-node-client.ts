@@ -12,6 +12,9 @@ import type { ChunkBody, NodeClient, NodeErrorCode, OutgoingChunk } from './node
 const PUT_LIMIT_BYTES = 256 * 1024;
 const SIGNATURE_LIFETIME_S = 300;
 const PROBLEM_LIMIT_BYTES = 16 * 1024;
+const DELETE_TIMEOUT_MS = 5000;
+/** What a node answers that could not fetch a chunk from this coordinator. */
+const SOURCE_FAILURES: ReadonlySet<string> = new Set(['source_failed', 'source_missing']);
 
 export interface HttpNodeClientOptions {
   readonly clock: Clock;
@@ -44,12 +47,12 @@ export class HttpNodeClient implements NodeClient {
     const answer = await this.#call(node, 'POST', chunk.ref, { headers, body, signal });
     if (answer.status < 300) return;
     // A node that cannot reach this coordinator can still be reached by it.
-    if (answer.code === 'source_failed') await this.#put(node, chunk, signal);
+    if (SOURCE_FAILURES.has(answer.code)) await this.#put(node, chunk, signal);
     else throw nodeError(node, answer.status, answer.code);
   }
 
   async delete(node: StorageNode, ref: ChunkRef): Promise<void> {
-    const answer = await this.#call(node, 'DELETE', ref, {});
+    const answer = await this.#call(node, 'DELETE', ref, { timeoutMs: DELETE_TIMEOUT_MS });
     if (answer.status >= 300 && answer.status !== 404) throw nodeError(node, answer.status, answer.code);
   }
 
@@ -107,7 +110,12 @@ export class HttpNodeClient implements NodeClient {
     node: StorageNode,
     method: 'PUT' | 'POST' | 'DELETE',
     ref: ChunkRef,
-    options: { headers?: Record<string, string>; body?: string | Buffer; signal?: AbortSignal },
+    options: {
+      headers?: Record<string, string>;
+      body?: string | Buffer;
+      signal?: AbortSignal;
+      timeoutMs?: number;
+    },
   ): Promise<{ status: number; code: string }> {
     try {
       const response = await request(`${node.url}${this.#sign(method, ref)}`, {
@@ -116,6 +124,9 @@ export class HttpNodeClient implements NodeClient {
         headers: options.headers ?? {},
         body: options.body ?? null,
         signal: options.signal ?? null,
+        ...(options.timeoutMs === undefined
+          ? {}
+          : { headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs }),
       });
       const text = await response.body.text();
       return { status: response.statusCode, code: response.statusCode >= 300 ? codeOf(text) : '' };

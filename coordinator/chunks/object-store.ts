@@ -37,9 +37,9 @@ export interface ObjectStore {
   write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject>;
   /**
    * Opens bytes `first` to `last` (inclusive) of the object. Rejects with `chunk_unavailable` when no node can
-   * serve the first chunk now.
+   * serve the first chunk now. `signal` counts until it resolves.
    */
-  read(manifest: Manifest, first: number, last: number): Promise<ObjectReading>;
+  read(manifest: Manifest, first: number, last: number, signal?: AbortSignal): Promise<ObjectReading>;
   /** Deletes the object's chunks from the nodes that answer now; the sweep does the rest. Never rejects. */
   remove(manifest: Manifest): Promise<void>;
 }

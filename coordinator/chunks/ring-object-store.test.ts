@@ -45,7 +45,14 @@ async function createStore(
       copyTimeoutMs: 2000,
       stragglerTimeoutMs: 50,
     }),
-    reader: new ChunkReader({ placement: nodes, client: nodes, stallTimeoutMs: 1000, maxRounds: 2 }),
+    reader: new ChunkReader({
+      clock,
+      receiverPauseMs: 50,
+      placement: nodes,
+      client: nodes,
+      stallTimeoutMs: 1000,
+      maxRounds: 2,
+    }),
     client: nodes,
     chunkBytes: (options.chunkPages ?? 2) * PAGE_BYTES,
     sourceIdleTimeoutMs: options.idleMs ?? 5000,
@@ -139,6 +146,57 @@ it('does not let uploads that trickle keep the memory from the others', async ()
       'first words and last',
     );
   }
+});
+
+it('wakes an upload whose chunk was cut while it waited for room', async () => {
+  const nodes = new FakeNodes(3);
+  const slow = Promise.withResolvers<void>();
+  const storeNow = nodes.store.bind(nodes);
+  nodes.store = async (node, chunk, signal) => {
+    await slow.promise;
+    await storeNow(node, chunk, signal);
+  };
+  await using made = await createStore(nodes, { pages: 8, chunkPages: 1, slowAfterMs: 10 });
+  // Each holds a part of a page beside the chunks that wait for their nodes; the last one waits for memory.
+  const uploads = [1, 2, 3].map(() => write(made.store, Readable.from([randomBytes(4 * PAGE_BYTES + 99)])));
+  await expect.poll(() => made.buffers.waiting).toBeGreaterThan(0);
+  await systemClock.sleep(50);
+  slow.resolve();
+  for (const written of await Promise.all(uploads)) expect(written.size).toBe(4 * PAGE_BYTES + 99);
+});
+
+it('keeps no node waiting for a receiver that pauses, and goes on where it stopped', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes);
+  const body = randomBytes(20_000);
+  const manifest = manifestOf(await write(made.store, Readable.from([body])));
+  const taken: Buffer[] = [];
+  const goOn = Promise.withResolvers<void>();
+  const sink = new Writable({
+    write(piece: Buffer, _encoding, done) {
+      taken.push(Buffer.from(piece));
+      if (taken.length === 3) void goOn.promise.then(() => done());
+      else setImmediate(done);
+    },
+  });
+  const reading = await made.store.read(manifest, 0, body.length - 1);
+  const sending = reading.sendTo(sink, new AbortController().signal);
+  await expect.poll(() => nodes.cancelled).toBe(1);
+  goOn.resolve();
+  await sending;
+  expect(Buffer.concat(taken).equals(body)).toBe(true);
+  expect(nodes.failures).toEqual([]);
+});
+
+it('ends when its receiver drops what is written without a word', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes);
+  const manifest = manifestOf(await write(made.store, Readable.from([randomBytes(20_000)])));
+  const sink = new Writable({ write: () => {} });
+  const reading = await made.store.read(manifest, 0, 19_999);
+  const sending = reading.sendTo(sink, new AbortController().signal);
+  setImmediate(() => sink.emit('close'));
+  await expect(sending).rejects.toThrow('the receiver has gone');
 });
 
 it('stores nothing of a source that breaks off, stalls or is too long, and frees its memory', async () => {

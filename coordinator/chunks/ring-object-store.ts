@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { appendBlockChecksums, chunkChecksum } from '../../lib/bytes/checksum.ts';
 import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
@@ -15,6 +16,9 @@ import type { ChunkWriter } from './chunk-writer.ts';
 import type { NodeClient } from './node-client.ts';
 import type { ObjectReading, ObjectStore, WriteOptions, WrittenObject } from './object-store.ts';
 import type { WriteBuffers } from './write-buffers.ts';
+
+/** When so little of a chunk is left to send, the next one is asked for. */
+const PREFETCH_BYTES = 1024 * 1024;
 
 export interface RingObjectStoreOptions {
   readonly clock: Clock;
@@ -73,10 +77,15 @@ export class RingObjectStore implements ObjectStore {
     }
   }
 
-  async read(manifest: Manifest, first: number, last: number): Promise<ObjectReading> {
+  async read(manifest: Manifest, first: number, last: number, signal?: AbortSignal): Promise<ObjectReading> {
     const slices = slicesOf(manifest, first, last);
     const abort = new AbortController();
-    const opened = await this.#options.reader.open(slices[0]!, abort.signal);
+    const onAbort = () => abort.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    const opened = await this.#options.reader
+      .open(slices[0]!, abort.signal)
+      .finally(() => signal?.removeEventListener('abort', onAbort));
     return new RingObjectReading(this.#options, slices, opened, abort);
   }
 
@@ -107,7 +116,8 @@ class ObjectUpload {
   readonly #chunks: ChunkRef[] = [];
   readonly #settled = new Set<Promise<unknown>>();
   #inFlight = 0;
-  #wake: (() => void) | undefined;
+  /** Woken at every acknowledgement; each looks for itself whether its turn has come. */
+  readonly #waiting = new Set<() => void>();
   #failure: unknown;
 
   constructor(options: RingObjectStoreOptions, objectId: string, signal: AbortSignal) {
@@ -132,7 +142,7 @@ class ObjectUpload {
       .catch((error) => this.#fail(error))
       .finally(() => {
         this.#inFlight -= 1;
-        this.#wake?.();
+        for (const wake of this.#waiting) wake();
       });
     const settled = write.settled.then((outcome) => {
       offer.withdraw();
@@ -161,9 +171,10 @@ class ObjectUpload {
 
   async #room(limit: number): Promise<void> {
     while (this.#inFlight > limit && this.#failure === undefined) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      const woken = Promise.withResolvers<void>();
+      this.#waiting.add(woken.resolve);
+      await woken.promise;
+      this.#waiting.delete(woken.resolve);
     }
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -187,6 +198,7 @@ class RingObjectReading implements ObjectReading {
   readonly #abort: AbortController;
   #opened: SliceReading | undefined;
   #ahead: Promise<SliceReading> | undefined;
+  #rejectWrite: ((reason: Error) => void) | undefined;
 
   constructor(
     options: RingObjectStoreOptions,
@@ -201,20 +213,28 @@ class RingObjectReading implements ObjectReading {
   }
 
   async sendTo(sink: Writable, signal: AbortSignal): Promise<void> {
-    const stop = () => this.#abort.abort(signal.aborted ? signal.reason : sinkClosed());
+    const stop = () => {
+      const reason = signal.aborted ? signal.reason : sinkClosed();
+      this.#abort.abort(reason);
+      this.#rejectWrite?.(reason);
+    };
     signal.addEventListener('abort', stop, { once: true });
     sink.once('close', stop);
     if (signal.aborted || sink.destroyed) stop();
     try {
       for (let index = 0; index < this.#slices.length; index++) {
+        const slice = this.#slices[index]!;
         const following = this.#slices[index + 1];
-        // The next chunk's first bytes travel while this one's last are being sent.
-        this.#ahead = following && this.#options.reader.open(following, this.#abort.signal);
-        this.#ahead?.catch(() => {});
+        let left = slice.last - slice.first + 1;
         await this.#opened!.pipe(async (piece) => {
-          await writeTo(sink, piece);
+          left -= piece.length;
+          // The next chunk's first bytes travel while this one's last are being sent.
+          if (following && !this.#ahead && left <= PREFETCH_BYTES) this.#openAhead(following);
+          await this.#write(sink, piece);
           this.#options.onBytesSent?.(piece.length);
         });
+        this.#opened = undefined;
+        if (following && !this.#ahead) this.#openAhead(following);
         this.#opened = await this.#ahead;
         this.#ahead = undefined;
       }
@@ -232,13 +252,25 @@ class RingObjectReading implements ObjectReading {
     this.#ahead = undefined;
     this.#abort.abort(sinkClosed());
   }
-}
 
-/** Resolves when the sink has taken the piece and its memory may be used again. */
-function writeTo(sink: Writable, piece: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    sink.write(piece, (error) => (error ? reject(error) : resolve()));
-  });
+  #openAhead(slice: ChunkSlice): void {
+    this.#ahead = this.#options.reader.open(slice, this.#abort.signal);
+    // Whoever awaits it hears of the failure; nobody does when the reading ends before.
+    this.#ahead.catch(() => {});
+  }
+
+  /** Resolves when the sink has taken the piece and its memory may be used again. */
+  #write(sink: Writable & { readonly socket?: Socket | null }, piece: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // A response whose connection is going away drops what is written and never calls back.
+      if (sink.destroyed || sink.socket?.destroyed) {
+        reject(sinkClosed());
+        return;
+      }
+      this.#rejectWrite = reject;
+      sink.write(piece, (error) => (error ? reject(error) : resolve()));
+    });
+  }
 }
 
 function sinkClosed(): Error {

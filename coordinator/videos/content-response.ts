@@ -20,6 +20,8 @@ export interface ContentResponderOptions {
   readonly store: Pick<ObjectStore, 'read'>;
   /** A client that takes no byte for so long is cut off. */
   readonly clientIdleTimeoutMs: number;
+  /** Answers under way at the same time; one more is refused with `too_busy`. */
+  readonly answersMax: number;
   /** Makes the separators of multipart answers; not to be guessed by whoever uploads. */
   readonly createBoundary: () => string;
 }
@@ -36,6 +38,7 @@ const WHOLE: RangeSelection = { kind: 'whole' };
 /** Answers requests for a video's bytes (RFC 9110 sections 13 and 14), straight into Node's response. */
 export class ContentResponder {
   readonly #options: ContentResponderOptions;
+  #underWay = 0;
 
   constructor(options: ContentResponderOptions) {
     this.#options = options;
@@ -110,12 +113,19 @@ export class ContentResponder {
   ): Promise<void> {
     const { outgoing } = request;
     const { store, clientIdleTimeoutMs } = this.#options;
+    if (!(await isTurn(outgoing))) return;
+    if (this.#underWay >= this.#options.answersMax) {
+      throw new AppError<ErrorCode>('too_busy', 'Too many downloads are under way here.', {
+        retryable: true,
+      });
+    }
+    this.#underWay += 1;
     const gone = new AbortController();
     const onClose = () => gone.abort(new Error('the client has gone'));
     outgoing.once('close', onClose);
     let reading: ObjectReading | undefined;
     try {
-      reading = await store.read(content.manifest, parts[0]!.first, parts[0]!.last);
+      reading = await store.read(content.manifest, parts[0]!.first, parts[0]!.last, gone.signal);
       if (outgoing.destroyed || gone.signal.aborted) return;
       // Node's own timer: it starts again with every byte that the client's side acknowledges.
       outgoing.setTimeout(clientIdleTimeoutMs);
@@ -123,7 +133,7 @@ export class ContentResponder {
       for (let index = 0; index < parts.length; index++) {
         const part = parts[index]!;
         if (separators) outgoing.write(separators.before[index]!);
-        reading ??= await store.read(content.manifest, part.first, part.last);
+        reading ??= await store.read(content.manifest, part.first, part.last, gone.signal);
         await reading.sendTo(outgoing, gone.signal);
         reading = undefined;
       }
@@ -135,10 +145,23 @@ export class ContentResponder {
       outgoing.destroy();
       if (!isGone) throw new BodyCutError(error);
     } finally {
+      this.#underWay -= 1;
       reading?.cancel();
       outgoing.off('close', onClose);
     }
   }
+}
+
+/**
+ * Resolves when the answers to earlier requests of the same connection have been sent, so that a client which sends
+ * many requests at once costs one reading at a time. False when the connection closed meanwhile.
+ */
+async function isTurn(outgoing: ServerResponse): Promise<boolean> {
+  if (outgoing.socket || outgoing.destroyed) return !outgoing.destroyed;
+  return new Promise((resolve) => {
+    outgoing.once('socket', () => resolve(true));
+    outgoing.once('close', () => resolve(false));
+  });
 }
 
 /** The bytes could not be had in the middle of a body; the connection is cut already, and nobody is left to tell. */

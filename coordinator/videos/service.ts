@@ -73,6 +73,8 @@ export class VideoService implements AsyncDisposable {
       written = await store.write(objectId, upload.body, { limitBytes, signal: lease.signal });
       video = await this.#describe(objectId, written, upload);
       lease.signal.throwIfAborted();
+      // A committed object has no lease to lose, and what is still being copied goes on without the client.
+      lease.release();
       await this.#commit(video, written);
       return video;
     } catch (error) {

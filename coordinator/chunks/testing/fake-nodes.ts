@@ -14,6 +14,8 @@ export class FakeNodes implements NodeClient, Placement {
   readonly faults = new Map<string, Fault>();
   readonly health = new Map<string, NodeHealth>();
   readonly failures: string[] = [];
+  /** Answers given up by the reader while bytes were still to come. */
+  cancelled = 0;
   /** Bytes a node may still send before its connection breaks; Infinity when absent. */
   readonly breakAfter = new Map<string, number>();
   readonly #nodes: StorageNode[];
@@ -68,19 +70,27 @@ export class FakeNodes implements NodeClient, Placement {
     const bytes = this.stored.get(node.id)!.get(ref.id);
     if (!bytes) throw new AppError('chunk_absent', 'absent');
     const part = bytes.subarray(range.first, range.last + 1);
+    const given = Promise.withResolvers<never>();
+    given.promise.catch(() => {});
+    let done = false;
     return {
       pipe: async (consume) => {
         for (let start = 0; start < part.length; ) {
           const left = this.breakAfter.get(node.id) ?? Number.POSITIVE_INFINITY;
           const piece = part.subarray(start, start + Math.min(1000, left));
-          if (piece.length > 0) await consume(Buffer.from(piece));
+          if (piece.length > 0) await Promise.race([consume(Buffer.from(piece)), given.promise]);
           start += piece.length;
           this.breakAfter.set(node.id, left - piece.length);
           if (left - piece.length <= 0 && start < part.length)
             throw new AppError('node_failed', 'connection broke');
         }
+        done = true;
       },
-      cancel: () => {},
+      cancel: () => {
+        if (done) return;
+        this.cancelled += 1;
+        given.reject(new AppError('node_failed', 'given up'));
+      },
     };
   }
 

@@ -24,6 +24,7 @@ export interface VideoServerOptions {
   readonly uploadBytesMax?: number;
   readonly clientIdleTimeoutMs?: number;
   readonly bodyIdleTimeoutMs?: number;
+  readonly answersMax?: number;
 }
 
 /** The video routes behind a real HTTP server, on memory instead of nodes and a database. */
@@ -130,6 +131,7 @@ export class VideoServer implements AsyncDisposable {
     const responder = new ContentResponder({
       store: this.store,
       clientIdleTimeoutMs,
+      answersMax: options.answersMax ?? 1000,
       createBoundary: () => uuidv7(),
     });
     const app = new Hono<{ Bindings: HttpBindings; Variables: { requestId: string } }>();
