@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { RawClient } from '../../lib/http/test-support/raw-client.ts';
@@ -14,7 +15,7 @@ let server: VideoServer;
 let path: string;
 let id: string;
 
-async function start(options: { clientIdleTimeoutMs?: number } = {}) {
+async function start(options: { clientIdleTimeoutMs?: number; answersMax?: number } = {}) {
   server = await VideoServer.open(options);
   ({ id } = await server.upload(BYTES, '?filename=My%20trip%20%E2%82%AC.mp4'));
   path = `/api/v1/videos/${id}/content`;
@@ -334,5 +335,32 @@ describe('slow clients', () => {
       expect((await client.response()).body).toEqual(BYTES.subarray(0, 10));
     }
     expect(client.isClosed).toBe(false);
+  });
+});
+
+describe('many readers', () => {
+  afterEach(stop);
+
+  test('one more than allowed is told to come again', async () => {
+    await start({ answersMax: 0 });
+    const { status, headers, body } = await get();
+    expect(status).toBe(503);
+    expect(headers.get('retry-after')).not.toBeNull();
+    expect(JSON.parse(body.toString())).toMatchObject({ code: 'too_busy' });
+  });
+
+  test('requests sent at once on one connection are answered one after the other', async () => {
+    await start({ answersMax: 1 });
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    const request = `GET ${path} HTTP/1.1\r\nhost: x\r\nrange: bytes=0-99999\r\n`;
+    socket.write(`${`${request}\r\n`.repeat(4)}${request}connection: close\r\n\r\n`);
+    const pieces: Buffer[] = [];
+    for await (const piece of socket) pieces.push(piece);
+    const answer = Buffer.concat(pieces).toString('latin1');
+    const bodies = answer.split(/HTTP\/1\.1 206 [\s\S]*?\r\n\r\n/).slice(1);
+    expect(bodies).toHaveLength(5);
+    const expected = BYTES.subarray(0, 100_000).toString('latin1');
+    for (const body of bodies) expect(body === expected).toBe(true);
   });
 });
