@@ -139,6 +139,22 @@ it('gives up on a peer that stalls, before the head and inside a body', async ()
   await expect(response.pipe(() => {})).rejects.toMatchObject({ code: 'peer_stalled' });
 });
 
+it('does not blame the peer for a time in which this process could not read', async () => {
+  const idleTimeoutMs = 60;
+  const url = await serveRaw((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab');
+    // In an immediate: the client's timer comes next, before anything is read.
+    const block = () => {
+      socket.write('cde');
+      const untilMs = performance.now() + 2 * idleTimeoutMs;
+      while (performance.now() < untilMs);
+    };
+    setTimeout(() => setImmediate(block), 20);
+  });
+  const response = await createClient({ idleTimeoutMs }).request({ method: 'GET', url });
+  expect(await response.text(10)).toBe('abcde');
+});
+
 it('does not blame the peer while its own consumer is slow', async () => {
   const body = randomBytes(600_000);
   const { url } = await serve((_request, response) =>

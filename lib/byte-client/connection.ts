@@ -291,24 +291,30 @@ export class Connection {
   #watch(timeoutMs: number): void {
     this.#stopWatch();
     this.#cancelTimer = this.#options.clock.after(timeoutMs, () => {
-      this.#cancelTimer = undefined;
-      const idleMs = this.#options.clock.monotonicMs() - this.#lastProgressMs;
-      if (!this.#connected) {
-        this.#fail(
-          new AppError('peer_unreachable', 'The peer did not accept the connection in time.', {
-            retryable: true,
-          }),
-        );
-      } else if (idleMs >= this.#idleTimeoutMs - 1) {
-        this.#fail(
-          new AppError('peer_stalled', `The peer sent nothing for ${Math.round(idleMs)} ms.`, {
-            retryable: true,
-          }),
-        );
-      } else {
-        this.#watch(this.#idleTimeoutMs - idleMs);
-      }
+      // After a blocked event loop timers run before reads; what has come by now is read before the immediate.
+      const check = setImmediate(() => this.#checkIdle());
+      this.#cancelTimer = () => clearImmediate(check);
     });
+  }
+
+  #checkIdle(): void {
+    this.#cancelTimer = undefined;
+    const idleMs = this.#options.clock.monotonicMs() - this.#lastProgressMs;
+    if (!this.#connected) {
+      this.#fail(
+        new AppError('peer_unreachable', 'The peer did not accept the connection in time.', {
+          retryable: true,
+        }),
+      );
+    } else if (idleMs >= this.#idleTimeoutMs - 1) {
+      this.#fail(
+        new AppError('peer_stalled', `The peer sent nothing for ${Math.round(idleMs)} ms.`, {
+          retryable: true,
+        }),
+      );
+    } else {
+      this.#watch(this.#idleTimeoutMs - idleMs);
+    }
   }
 
   #stopWatch(): void {
