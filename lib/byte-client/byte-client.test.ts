@@ -102,6 +102,36 @@ it('reads answers without a body, to HEAD and with status 204', async () => {
   expect((await client.request({ method: 'DELETE', url })).status).toBe(204);
 });
 
+it('takes a body that came whole from a peer that closes after it', async () => {
+  const url = await serveRaw((socket) => {
+    socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello');
+  });
+  const client = createClient();
+  const into = Buffer.alloc(5);
+  await (await client.request({ method: 'GET', url, into })).completed();
+  expect(into.toString()).toBe('hello');
+  expect(await (await client.request({ method: 'GET', url })).text(10)).toBe('hello');
+
+  const empty = await serveRaw((socket) => {
+    socket.end('HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  });
+  await (await client.request({ method: 'GET', url: empty })).pipe(() => {});
+});
+
+it('takes a body whose last bytes and end came before anybody waited for them', async () => {
+  const closed = Promise.withResolvers<void>();
+  const url = await serveRaw((socket) => {
+    socket.on('close', () => closed.resolve());
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe');
+    setTimeout(() => socket.end('llo'), 20);
+  });
+  const into = Buffer.alloc(5);
+  const response = await createClient().request({ method: 'GET', url, into });
+  await closed.promise;
+  await response.completed();
+  expect(into.toString()).toBe('hello');
+});
+
 it('rejects a body that ends early, wherever it is being read to', async () => {
   const url = await serveRaw((socket) => {
     socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc');

@@ -88,7 +88,7 @@ export class ByteClient implements AsyncDisposable {
         expectsBody: request.method !== 'HEAD',
         idleTimeoutMs: request.idleTimeoutMs ?? this.#options.idleTimeoutMs,
       });
-      if (connection.usable) exchange.end();
+      if (connection.bodyEnded) exchange.end();
       return responseOf(exchange, answer);
     } catch (error) {
       exchange.end();

@@ -52,6 +52,7 @@ export class Connection {
   #connected = false;
   #failure: Error | undefined;
   #expectsBody = true;
+  #bodyEnded = false;
   #onHead: ((head: ResponseHead) => void) | undefined;
   #onBodyEnd: (() => void) | undefined;
   #onFailure: ((error: Error) => void) | undefined;
@@ -98,6 +99,11 @@ export class Connection {
     return this.#state === 'idle';
   }
 
+  /** Whether the last response was read whole. Stays true when the connection closes after it. */
+  get bodyEnded(): boolean {
+    return this.#bodyEnded;
+  }
+
   /**
    * Sends a request. With `into`, a 200 or 206 answer must have exactly its length and lands in it. Resolves
    * with the head; the body is then to be taken with `finished`, `pipe` or dropped with `destroy`.
@@ -108,6 +114,7 @@ export class Connection {
     this.#headText = '';
     this.#into = request.into;
     this.#expectsBody = request.expectsBody;
+    this.#bodyEnded = false;
     this.#idleTimeoutMs = request.idleTimeoutMs;
     this.responding = false;
     this.#progress();
@@ -124,7 +131,7 @@ export class Connection {
 
   /** Resolves when the body has been read whole: into `into`, or because there was none. */
   finished(): Promise<void> {
-    if (this.#state === 'idle') return Promise.resolve();
+    if (this.#bodyEnded) return Promise.resolve();
     if (this.#state === 'closed') return Promise.reject(this.#failure);
     assert(this.#state === 'into', 'finished() is for bodies with a buffer of their own');
     return new Promise((resolve, reject) => {
@@ -135,7 +142,7 @@ export class Connection {
 
   /** Hands the body to the consumer piece by piece; resolves after the last piece was taken. */
   pipe(consume: PieceConsumer): Promise<void> {
-    if (this.#state === 'idle') return Promise.resolve();
+    if (this.#bodyEnded) return Promise.resolve();
     if (this.#state === 'closed') return Promise.reject(this.#failure);
     assert(this.#state === 'parked', 'a body can be piped once');
     return new Promise((resolve, reject) => {
@@ -277,6 +284,7 @@ export class Connection {
     this.#onFailure = undefined;
     const onBodyEnd = this.#onBodyEnd;
     this.#onBodyEnd = undefined;
+    this.#bodyEnded = true;
     this.#state = 'idle';
     if (!this.#keepAlive) this.#fail(closedError());
     else this.#socket.resume();
