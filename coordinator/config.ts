@@ -2,6 +2,14 @@ import { z } from 'zod';
 import { readConfig } from '../lib/config/read-config.ts';
 import { durationMs, sizeBytes } from '../lib/config/units.ts';
 
+const MIB = 1024 ** 2;
+/** Node's timers hold 31 bits of milliseconds, somewhat more than this; what is longer would fire at once. */
+const DURATION_MS_MAX = 24 * 86_400_000;
+
+const duration = (minMs: number) =>
+  durationMs().refine((ms) => ms >= minMs && ms <= DURATION_MS_MAX, {
+    message: `must be from ${minMs}ms to 24d`,
+  });
 const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
 /** The environment of the coordinator. README.md explains each variable to operators. */
@@ -29,28 +37,33 @@ const environmentSchema = z.object({
   ADVERTISE_HOST: z.string().optional(),
   /** Port on which storage nodes fetch new chunks; 0 picks a free one. */
   OUTBOX_PORT: wholeNumber(0, 65_535).default(0),
-  UPLOAD_BUFFERS: sizeBytes().default(64 * 1024 * 1024),
+  UPLOAD_BUFFERS: sizeBytes()
+    .refine((bytes) => bytes >= 2 * MIB && bytes <= 2048 * MIB, { message: 'must be from 2MiB to 2GiB' })
+    .default(64 * MIB),
   CHUNK_SIZE: sizeBytes()
-    .refine((bytes) => bytes >= 1024 ** 2 && bytes <= 8 * 1024 ** 2 && bytes % 1024 ** 2 === 0, {
+    .refine((bytes) => bytes >= MIB && bytes <= 8 * MIB && bytes % MIB === 0, {
       message: 'must be a whole number of MiB from 1 to 8',
     })
-    .default(8 * 1024 * 1024),
+    .default(8 * MIB),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
   /** Which origins may use the API from a browser; `*` for all. */
   CORS_ORIGINS: z
     .string()
     .default('*')
     .transform((text) => text.split(',').map((part) => part.trim())),
-  HEALTH_INTERVAL: durationMs().default(1000),
-  DOWN_AFTER: durationMs().default(10_000),
-  SWEEP_INTERVAL: durationMs().default(300_000),
-  SWEEP_MIN_AGE: durationMs().default(60_000),
-  UPLOAD_LEASE: durationMs().default(120_000),
-  UPLOAD_IDLE_TIMEOUT: durationMs().default(60_000),
-  READ_STALL_TIMEOUT: durationMs().default(1000),
-  COPY_TIMEOUT: durationMs().default(15_000),
+  HEALTH_INTERVAL: duration(1).default(1000),
+  DOWN_AFTER: duration(1).default(10_000),
+  SWEEP_INTERVAL: duration(1).default(300_000),
+  SWEEP_MIN_AGE: duration(0).default(60_000),
+  UPLOAD_LEASE: duration(1).default(120_000),
+  UPLOAD_IDLE_TIMEOUT: duration(1).default(60_000),
+  READ_STALL_TIMEOUT: duration(1).default(1000),
+  COPY_TIMEOUT: duration(1).default(15_000),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
+
+/** Every variable that the coordinator reads. */
+export const COORDINATOR_VARIABLES: readonly string[] = Object.keys(environmentSchema.shape);
 
 export type Config = Readonly<z.infer<typeof environmentSchema>> & { readonly BOOTSTRAP_NODES: number };
 

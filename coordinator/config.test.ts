@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../lib/config/read-config.ts';
+import { COORDINATOR_VARIABLES, readCoordinatorConfig } from './config.ts';
+
+const CLUSTER_SECRET = 'a-secret-of-some-length';
+const read = (environment: Record<string, string>) =>
+  readCoordinatorConfig({ CLUSTER_SECRET, ...environment });
+
+const INTERVALS_AND_TIMEOUTS = COORDINATOR_VARIABLES.filter((name) =>
+  /_(INTERVAL|TIMEOUT|LEASE|AFTER)$/.test(name),
+);
+
+describe('the configuration of the coordinator', () => {
+  it('needs nothing but the secret', () => {
+    expect(read({})).toMatchObject({ PORT: 5000, REPLICAS: 3, BOOTSTRAP_NODES: 3, HEALTH_INTERVAL: 1000 });
+    expect(() => readCoordinatorConfig({})).toThrow(/CLUSTER_SECRET: /);
+  });
+
+  it('takes durations and sizes at their bounds', () => {
+    expect(INTERVALS_AND_TIMEOUTS).toHaveLength(7);
+    for (const name of INTERVALS_AND_TIMEOUTS) {
+      expect(read({ [name]: '1' })).toMatchObject({ [name]: 1 });
+      expect(read({ [name]: '24d' })).toMatchObject({ [name]: 24 * 86_400_000 });
+    }
+    expect(read({ SWEEP_MIN_AGE: '0' }).SWEEP_MIN_AGE).toBe(0);
+    expect(read({ UPLOAD_BUFFERS: '2MiB' }).UPLOAD_BUFFERS).toBe(2 * 1024 ** 2);
+    expect(read({ UPLOAD_BUFFERS: '2GiB' }).UPLOAD_BUFFERS).toBe(2 * 1024 ** 3);
+  });
+
+  const bad = [
+    ...INTERVALS_AND_TIMEOUTS.flatMap((name) => [
+      [name, '0'],
+      [name, '0.4ms'],
+      [name, '25d'],
+      [name, '-1s'],
+      [name, 'soon'],
+    ]),
+    ['SWEEP_MIN_AGE', '25d'],
+    ['UPLOAD_BUFFERS', '1MiB'],
+    ['UPLOAD_BUFFERS', '2049MiB'],
+    ['CHUNK_SIZE', '9MiB'],
+    ['CHUNK_SIZE', '1500000'],
+    ['REPLICAS', '0'],
+    ['PORT', '65536'],
+    ['DATABASE_URL', 'mysql://x'],
+    ['STORAGE_NODES', 'ftp://x'],
+  ] as [string, string][];
+  it.each(bad)('refuses %s=%s by name', (name, value) => {
+    expect(() => read({ [name]: value })).toThrow(ConfigError);
+    expect(() => read({ [name]: value })).toThrow(new RegExp(`\\n  ${name}[.:]`));
+  });
+
+  it('names every variable that is wrong', () => {
+    expect(() => read({ SWEEP_INTERVAL: '0', UPLOAD_BUFFERS: '1' })).toThrow(
+      /UPLOAD_BUFFERS: [\s\S]*SWEEP_INTERVAL: /,
+    );
+  });
+});
