@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ManagedProcess } from './managed-process.ts';
@@ -19,11 +19,15 @@ export interface ClusterOptions {
   readonly adminToken?: string | undefined;
   readonly databaseUrl?: string | undefined;
   readonly nodeCapacity?: string | undefined;
+  /** Host name or address under which other machines reach this one. */
+  readonly advertiseHost?: string | undefined;
   readonly logLevel?: string;
   /** More environment for the coordinator and for the nodes. */
   readonly coordinatorEnv?: Readonly<Record<string, string>>;
   readonly nodeEnv?: Readonly<Record<string, string>>;
   readonly onPlainLine?: (line: string) => void;
+  /** Keeps the processes out of this one's process group; see ManagedProcessOptions. */
+  readonly ownProcessGroups?: boolean;
   /** Aborting gives up starting; what runs already is stopped. */
   readonly signal?: AbortSignal;
 }
@@ -43,7 +47,9 @@ export class Cluster implements AsyncDisposable {
   /** Starts everything and waits until the cluster serves with all its nodes up. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const cluster = new Cluster(options);
-    mkdirSync(join(options.dataDir, 'logs'), { recursive: true });
+    const logs = join(options.dataDir, 'logs');
+    mkdirSync(logs, { recursive: true });
+    chmodSync(logs, 0o700);
     try {
       await cluster.startCoordinator();
       const starts = await Promise.allSettled(
@@ -75,6 +81,7 @@ export class Cluster implements AsyncDisposable {
       name: 'coordinator',
       script: COORDINATOR,
       logFile: join(options.dataDir, 'logs/coordinator.log'),
+      ownProcessGroup: options.ownProcessGroups ?? false,
       ...(options.onPlainLine ? { onPlainLine: options.onPlainLine } : {}),
       ...(options.signal ? { signal: options.signal } : {}),
       env: {
@@ -86,6 +93,7 @@ export class Cluster implements AsyncDisposable {
         BOOTSTRAP_NODES: String(options.nodeCount),
         LOG_LEVEL: options.logLevel ?? 'info',
         ...(options.adminToken === undefined ? {} : { ADMIN_TOKEN: options.adminToken }),
+        ...(options.advertiseHost === undefined ? {} : { ADVERTISE_HOST: options.advertiseHost }),
         ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
         ...options.coordinatorEnv,
       },
@@ -102,8 +110,15 @@ export class Cluster implements AsyncDisposable {
       name: `node-${index + 1}`,
       script: STORAGE_NODE,
       logFile: join(options.dataDir, `logs/node-${index + 1}.log`),
+      ownProcessGroup: options.ownProcessGroups ?? false,
       ...(options.signal ? { signal: options.signal } : {}),
-      args: ['--dir', this.nodeDir(index), '--port', port, '--join', this.coordinator.url],
+      args: [
+        ...['--dir', this.nodeDir(index), '--port', port, '--join', this.coordinator.url],
+        ...(options.host === undefined ? [] : ['--host', options.host]),
+        ...(options.advertiseHost === undefined || port === '0'
+          ? []
+          : ['--advertise-url', `http://${inUrl(options.advertiseHost)}:${port}`]),
+      ],
       env: {
         CLUSTER_SECRET: this.secret,
         LOG_LEVEL: options.logLevel ?? 'info',
@@ -150,4 +165,9 @@ export class Cluster implements AsyncDisposable {
     await this.coordinator?.[Symbol.asyncDispose]();
     await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
   }
+}
+
+/** An IPv6 address stands in brackets. */
+function inUrl(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }

@@ -1,6 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { chmodSync, closeSync, createWriteStream, openSync, type WriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { finished } from 'node:stream/promises';
+
+/** How long a process that is asked to give up its start may take before it is killed. */
+const GIVE_UP_TIMEOUT_MS = 10_000;
 
 export interface ManagedProcessOptions {
   /** Shown in messages, for example `node-3`. */
@@ -9,12 +13,17 @@ export interface ManagedProcessOptions {
   readonly script: string;
   readonly args?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Where its output is kept; nowhere when absent. */
+  /** Where its JSON log lines and everything on stderr is kept, readable by the owner alone; nowhere when absent. */
   readonly logFile?: string;
-  /** Sees every line that is not a JSON log line, such as a secret that is printed once. */
+  /** Sees every line of stdout that is no JSON log line, such as a secret printed once. No file keeps these. */
   readonly onPlainLine?: (line: string) => void;
   readonly startTimeoutMs?: number;
-  /** Aborting ends a process that does not listen yet. */
+  /**
+   * The process gets a process group of its own, so that Ctrl-C in the terminal reaches only the parent, whose
+   * task it is to stop its children in order. It is still told to stop when the parent exits without doing so.
+   */
+  readonly ownProcessGroup?: boolean;
+  /** Aborting stops a process that does not listen yet; `start` rejects when it is gone. */
   readonly signal?: AbortSignal;
 }
 
@@ -26,7 +35,7 @@ export class ManagedProcess implements AsyncDisposable {
   readonly url: string;
   /** Fields of its "listening" log line. */
   readonly announced: Readonly<Record<string, unknown>>;
-  /** Resolves with a description when the process has ended, for whatever reason. */
+  /** Resolves with a description when the process has ended, for whatever reason, and its log is written. */
   readonly exited: Promise<string>;
   readonly #child: ChildProcess;
 
@@ -46,42 +55,64 @@ export class ManagedProcess implements AsyncDisposable {
 
   /** Resolves when the process logs that it listens; rejects with its last lines when it ends before. */
   static async start(options: ManagedProcessOptions): Promise<ManagedProcess> {
+    const log = options.logFile === undefined ? undefined : openLog(options.logFile);
     const child = spawn(process.execPath, [options.script, ...(options.args ?? [])], {
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: options.ownProcessGroup ?? false,
     });
-    const log =
-      options.logFile === undefined ? undefined : createWriteStream(options.logFile, { flags: 'a' });
-    const exited = new Promise<string>((resolve) => {
+    const stopWithParent = () => child.kill('SIGTERM');
+    if (options.ownProcessGroup) process.once('exit', stopWithParent);
+    const ended = new Promise<string>((resolve) => {
       child.once('error', (error) => resolve(error.message));
-      child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `exited with ${code}`));
+      // Not `exit`: the last lines may still be in the pipes.
+      child.once('close', (code, signal) => resolve(signal ? `ended by ${signal}` : `exited with ${code}`));
+    });
+    const exited = ended.then(async (how) => {
+      process.off('exit', stopWithParent);
+      await closeLog(log);
+      return how;
     });
     const lastLines: string[] = [];
     const listening = Promise.withResolvers<Record<string, unknown>>();
-    const onLine = (line: string) => {
+    const keep = (line: string) => {
       log?.write(`${line}\n`);
       lastLines.push(line);
       if (lastLines.length > 20) lastLines.shift();
-      const entry = parseLogLine(line);
-      if (!entry) options.onPlainLine?.(line);
-      else if (entry.msg === 'listening') listening.resolve(entry);
     };
-    createInterface({ input: child.stdout! }).on('line', onLine);
-    createInterface({ input: child.stderr! }).on('line', onLine);
-    void exited.then(() => closeLog(log));
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      const entry = parseLogLine(line);
+      if (!entry) {
+        options.onPlainLine?.(line);
+        return;
+      }
+      keep(line);
+      if (entry.msg === 'listening') listening.resolve(entry);
+    });
+    createInterface({ input: child.stderr! }).on('line', keep);
 
-    const giveUp = () => child.kill('SIGKILL');
+    let killTimer: NodeJS.Timeout | undefined;
+    const giveUp = () => {
+      child.kill('SIGTERM');
+      killTimer = setTimeout(() => child.kill('SIGKILL'), GIVE_UP_TIMEOUT_MS);
+    };
     options.signal?.addEventListener('abort', giveUp);
     if (options.signal?.aborted) giveUp();
     const timer = setTimeout(() => {
-      giveUp();
+      child.kill('SIGKILL');
       listening.reject(new Error(`${options.name} did not listen in time.\n${lastLines.join('\n')}`));
     }, options.startTimeoutMs ?? 60_000);
-    void exited.then((how) =>
-      listening.reject(new Error(`${options.name} ${how}.\n${lastLines.join('\n')}`)),
-    );
+    void exited.then((how) => {
+      clearTimeout(killTimer);
+      listening.reject(new Error(`${options.name} ${how}.\n${lastLines.join('\n')}`));
+    });
     try {
-      return new ManagedProcess(options.name, child, await listening.promise, exited);
+      const announced = await listening.promise;
+      if (options.signal?.aborted) {
+        await exited;
+        throw new Error(`${options.name} was stopped.`);
+      }
+      return new ManagedProcess(options.name, child, announced, exited);
     } finally {
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', giveUp);
@@ -127,6 +158,21 @@ function parseLogLine(line: string): Record<string, unknown> | undefined {
   }
 }
 
-function closeLog(log: WriteStream | undefined): void {
-  log?.end();
+/** Logs name titles and addresses of viewers: only the owner reads them, also those of an earlier start. */
+function openLog(path: string): WriteStream {
+  const file = openSync(path, 'a', 0o600);
+  try {
+    chmodSync(path, 0o600);
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+  // A full disk costs log lines, not the processes that are watched over.
+  return createWriteStream(path, { fd: file }).on('error', () => {});
+}
+
+async function closeLog(log: WriteStream | undefined): Promise<void> {
+  if (!log) return;
+  log.end();
+  await finished(log).catch(() => {});
 }

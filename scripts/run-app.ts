@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { COORDINATOR_VARIABLES } from '../coordinator/config.ts';
 import { ConfigError, readConfig } from '../lib/config/read-config.ts';
 import { Cluster } from './cluster.ts';
 import type { ManagedProcess } from './managed-process.ts';
@@ -20,6 +22,7 @@ const environmentSchema = z.object({
   CLUSTER_SECRET: z.string().min(16, 'must have at least 16 characters').optional(),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   DATABASE_URL: z.string().optional(),
+  ADVERTISE_HOST: z.string().optional(),
   LOG_LEVEL: z.string().default('info'),
 });
 
@@ -32,9 +35,22 @@ function readOrCreateSecret(dataDir: string): string {
   return secret;
 }
 
+/** What the coordinator reads from the environment, without what this program decides for it. */
+function coordinatorEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    COORDINATOR_VARIABLES.flatMap((name) => {
+      const value = process.env[name];
+      return name in environmentSchema.shape || value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
+
+/** One for each process; they end with the stop, when the last restart is over. */
+const watches = new Set<Promise<void>>();
 
 /** Starts a process again that ended although nobody asked it to. */
 function watch(
@@ -43,10 +59,10 @@ function watch(
   index: number | 'coordinator',
   stopping: AbortSignal,
 ): void {
-  void child.exited.then(async (how) => {
+  const watching = child.exited.then(async (how) => {
     while (!stopping.aborted) {
       say(`${child.name} (pid ${child.pid}) ${how}; starting it again in ${RESTART_DELAY_MS / 1000} s.`);
-      await new Promise((wake) => setTimeout(wake, RESTART_DELAY_MS));
+      await sleep(RESTART_DELAY_MS, undefined, { signal: stopping }).catch(() => {});
       if (stopping.aborted) return;
       try {
         if (index === 'coordinator') await cluster.startCoordinator();
@@ -56,10 +72,12 @@ function watch(
         watch(cluster, next, index, stopping);
         return;
       } catch (error) {
-        say(error instanceof Error ? error.message : String(error));
+        if (!stopping.aborted) say(error instanceof Error ? error.message : String(error));
       }
     }
   });
+  watches.add(watching);
+  void watching.finally(() => watches.delete(watching));
 }
 
 const stopping = new AbortController();
@@ -80,10 +98,12 @@ async function main(): Promise<void> {
       (cluster) => cluster[Symbol.asyncDispose](),
       () => {}, // A start that was given up has stopped what it started.
     );
+    while (watches.size > 0) await Promise.all(watches);
     process.exit(0);
   };
-  process.on('SIGINT', () => void stop());
-  process.on('SIGTERM', () => void stop());
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => void stop());
+  // A terminal that is gone is no reason to leave the processes behind.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
   const starting = Cluster.start({
     dataDir,
@@ -95,7 +115,10 @@ async function main(): Promise<void> {
     adminToken: config.ADMIN_TOKEN,
     databaseUrl: config.DATABASE_URL,
     nodeCapacity: config.NODE_CAPACITY,
+    advertiseHost: config.ADVERTISE_HOST,
     logLevel: config.LOG_LEVEL,
+    coordinatorEnv: coordinatorEnvironment(),
+    ownProcessGroups: true,
     onPlainLine: say,
     signal: stopping.signal,
   });

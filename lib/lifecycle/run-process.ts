@@ -6,10 +6,13 @@ export interface ProcessOptions {
   readonly stopTimeoutMs: number;
 }
 
+const SAME_STOP_MS = 2000;
+
 /**
  * Runs a server process: `start` opens its resources on the stack (in the order they depend on each other)
- * and resolves when it serves. SIGINT or SIGTERM disposes the stack in reverse order and exits 0; a second
- * signal or the deadline exits 1 at once. A ConfigError prints its message alone and exits 2.
+ * and resolves when it serves. SIGINT or SIGTERM disposes the stack in reverse order and exits 0; a later
+ * signal or the deadline exits 1 at once. Signals within two seconds of the first belong to the same stop: a
+ * terminal and a supervisor often both send one. A ConfigError prints its message alone and exits 2.
  */
 export async function runProcess(
   options: ProcessOptions,
@@ -18,8 +21,13 @@ export async function runProcess(
   const stack = new AsyncDisposableStack();
   const stopping = new AbortController();
   const signalled = new Promise<NodeJS.Signals>((resolve) => {
+    let firstSignalAtMs: number | undefined;
     const onSignal = (name: NodeJS.Signals) => {
-      if (stopping.signal.aborted) process.exit(1);
+      if (firstSignalAtMs !== undefined) {
+        if (performance.now() - firstSignalAtMs > SAME_STOP_MS) process.exit(1);
+        return;
+      }
+      firstSignalAtMs = performance.now();
       stopping.abort(new Error(`stopped by ${name}`));
       resolve(name);
     };

@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+/** What `./run_app.sh` runs, as a terminal sees it: its output, its files, and what signals do to it. */
+
+const RUN_APP = join(import.meta.dirname, '../scripts/run-app.ts');
+const TOKEN = /Admin token \(.*\): (orbitvids_\S+)/;
+
+interface App {
+  readonly child: ChildProcess;
+  readonly port: number;
+  /** Everything on stdout and stderr so far. */
+  output(): string;
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals | null>;
+  readonly pids: number[];
+}
+
+let dataDir: string;
+let apps: App[];
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'orbitvids-run-app-'));
+  apps = [];
+});
+afterEach(async () => {
+  for (const app of apps) {
+    app.child.kill('SIGTERM');
+    await app.ended;
+  }
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+async function startApp(environment: Record<string, string> = {}): Promise<App> {
+  const port = await freePortPair();
+  const child = spawn(process.execPath, [RUN_APP], {
+    env: {
+      PATH: process.env.PATH,
+      PORT: String(port),
+      NODES: '1',
+      REPLICAS: '1',
+      DATA_DIR: dataDir,
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let output = '';
+  child.stdout.on('data', (text) => (output += text));
+  child.stderr.on('data', (text) => (output += text));
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve) =>
+    child.once('close', (code, signal) => resolve(signal ?? code)),
+  );
+  const app: App = { child, port, output: () => output, ended, pids: [] };
+  apps.push(app);
+  await expect.poll(() => output, { timeout: 50_000 }).toContain('OrbitVids is ready');
+  for (const name of ['coordinator', 'node-1']) app.pids.push(await loggedPid(name));
+  return app;
+}
+
+/** The coordinator takes the port, the node the one after it. */
+async function freePortPair(): Promise<number> {
+  for (;;) {
+    const first = await listen(0);
+    const port = (first.address() as { port: number }).port;
+    const second = port < 65_000 ? await listen(port + 1).catch(() => undefined) : undefined;
+    await Promise.all(
+      [first, second].map((server) => server && new Promise((closed) => server.close(closed))),
+    );
+    if (second) return port;
+  }
+}
+
+function listen(port: number) {
+  return new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+async function logLines(name: string): Promise<Record<string, unknown>[]> {
+  const text = await readFile(join(dataDir, 'logs', `${name}.log`), 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+async function loggedPid(name: string): Promise<number> {
+  return (await logLines(name)).at(-1)!.pid as number;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function filesContaining(text: string): Promise<string[]> {
+  const entries = await readdir(dataDir, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const found = await Promise.all(files.map(async (file) => (await readFile(file)).includes(text)));
+  expect(files.length).toBeGreaterThan(3);
+  return files.filter((_, index) => found[index]);
+}
+
+async function expectCleanStop(app: App): Promise<void> {
+  expect(await app.ended).toBe(0);
+  expect(app.pids.filter(isAlive)).toEqual([]);
+  for (const name of ['coordinator', 'node-1'])
+    expect((await logLines(name)).at(-1), name).toMatchObject({ msg: 'stopped' });
+}
+
+it('shows the admin token once, keeps it in no file, and stops everything on SIGTERM', async () => {
+  const app = await startApp();
+  const token = TOKEN.exec(app.output())?.[1];
+  expect(token).toBeDefined();
+
+  const logs = join(dataDir, 'logs');
+  expect((await stat(logs)).mode & 0o777).toBe(0o700);
+  for (const file of await readdir(logs)) expect((await stat(join(logs, file))).mode & 0o777).toBe(0o600);
+
+  expect(app.pids.filter(isAlive)).toEqual(app.pids);
+  app.child.kill('SIGTERM');
+  await expectCleanStop(app);
+  expect(await filesContaining(token!)).toEqual([]);
+});
+
+it('stops in order when Ctrl-C reaches its whole process group twice', async () => {
+  const app = await startApp();
+  process.kill(-app.child.pid!, 'SIGINT');
+  await new Promise((wake) => setTimeout(wake, 50));
+  process.kill(-app.child.pid!, 'SIGINT');
+  await expectCleanStop(app);
+});
+
+it('stops in order when run-app and its children get the signal at once, twice', async () => {
+  const app = await startApp();
+  for (const pid of [...app.pids, app.child.pid!]) process.kill(pid, 'SIGINT');
+  await new Promise((wake) => setTimeout(wake, 50));
+  for (const pid of [...app.pids, app.child.pid!].filter(isAlive)) process.kill(pid, 'SIGINT');
+  await expectCleanStop(app);
+});
+
+it('leaves nothing behind when it is stopped while it starts a process again', async () => {
+  const app = await startApp();
+  process.kill(app.pids[1]!, 'SIGKILL');
+  await expect.poll(app.output, { timeout: 10_000 }).toContain('starting it again');
+  app.child.kill('SIGTERM');
+  expect(await app.ended).toBe(0);
+  expect(app.pids.filter(isAlive)).toEqual([]);
+  expect((await logLines('coordinator')).at(-1)).toMatchObject({ msg: 'stopped' });
+});
+
+it('hands the coordinator every variable it knows, and the nodes the address to give', async () => {
+  const app = await startApp({ MAX_VIDEO_SIZE: '1MiB', ADVERTISE_HOST: 'localhost' });
+  const token = TOKEN.exec(app.output())![1]!;
+  const api = `http://127.0.0.1:${app.port}/api/v1`;
+  const headers = { authorization: `Bearer ${token}` };
+  const nodes = await fetch(`${api}/admin/nodes`, { headers });
+  expect(await nodes.text()).toContain(`"http://localhost:${app.port + 1}"`);
+  const upload = await fetch(`${api}/videos`, { method: 'POST', headers, body: Buffer.alloc(1024 ** 2 + 1) });
+  expect(upload.status).toBe(413);
+});
