@@ -10,12 +10,12 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function createClient(options: { idleTimeoutMs?: number } = {}): ByteClient {
+function createClient(options: { idleTimeoutMs?: number; maxIdlePerHost?: number } = {}): ByteClient {
   const client = new ByteClient({
     clock: systemClock,
     connectTimeoutMs: 2000,
     idleTimeoutMs: options.idleTimeoutMs ?? 5000,
-    maxIdlePerHost: 4,
+    maxIdlePerHost: options.maxIdlePerHost ?? 4,
   });
   cleanups.push(() => client[Symbol.asyncDispose]());
   return client;
@@ -211,6 +211,31 @@ it('sends a request again when a kept connection turns out to be closed', async 
   const client = createClient();
   expect(await (await client.request({ method: 'GET', url })).text(10)).toBe('ok');
   expect(await (await client.request({ method: 'GET', url })).text(10)).toBe('ok');
+});
+
+it('does not count closed connections against the ones it keeps', async () => {
+  const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+  const sockets = new Set<Socket>();
+  const bothAsked = Promise.withResolvers<void>();
+  const url = await serveRaw((socket, count) => {
+    sockets.add(socket);
+    if (count === 2) bothAsked.resolve();
+    if (count > 2) socket.write(answer);
+  });
+  const client = createClient({ maxIdlePerHost: 1 });
+  const ask = async () => await (await client.request({ method: 'GET', url })).text(10);
+  const answers = [ask(), ask()];
+  await bothAsked.promise;
+  const [first, second] = [...sockets] as [Socket, Socket];
+  first.write(answer);
+  await Promise.race(answers);
+  const closed = new Promise((resolve) => first.once('close', resolve));
+  first.end();
+  await closed;
+  second.write(answer);
+  await Promise.all(answers);
+  expect(await ask()).toBe('ok');
+  expect(sockets.size).toBe(2);
 });
 
 it('stops with the reason of the signal, and a late destroy harms nobody else', async () => {

@@ -10,7 +10,7 @@ export interface ByteClientOptions {
   readonly idleTimeoutMs: number;
   /** Connections kept open for the next request, per host and port. */
   readonly maxIdlePerHost: number;
-  /** Size of the buffer a streamed body is read into; one per connection. Default 256 KiB. */
+  /** Size of the buffer a streamed body is read into; one per connection that streamed one. Default 256 KiB. */
   readonly stageBytes?: number;
 }
 
@@ -62,13 +62,13 @@ export class ByteClient implements AsyncDisposable {
     request.signal?.throwIfAborted();
     const { host, port, key, target } = addressOf(request.url);
     const reused = this.#takeIdle(key);
-    const connection = reused ?? this.#connect(host, port);
+    const connection = reused ?? this.#connect(host, port, key);
     try {
       return await this.#exchange(connection, key, target, request);
     } catch (error) {
       const stale = reused && !connection.responding && !request.signal?.aborted;
       if (!stale || !isAppError(error) || error.code !== 'peer_closed') throw error;
-      return await this.#exchange(this.#connect(host, port), key, target, request);
+      return await this.#exchange(this.#connect(host, port, key), key, target, request);
     }
   }
 
@@ -98,11 +98,9 @@ export class ByteClient implements AsyncDisposable {
 
   #takeIdle(key: string): Connection | undefined {
     const idle = this.#idle.get(key);
-    while (idle && idle.length > 0) {
-      const connection = idle.pop()!;
-      if (connection.usable) return connection;
-    }
-    return undefined;
+    const connection = idle?.pop();
+    if (idle?.length === 0) this.#idle.delete(key);
+    return connection;
   }
 
   #giveBack(key: string, connection: Connection): void {
@@ -119,7 +117,7 @@ export class ByteClient implements AsyncDisposable {
     else idle.push(connection);
   }
 
-  #connect(host: string, port: number): Connection {
+  #connect(host: string, port: number, key: string): Connection {
     const connection = new Connection({
       clock: this.#options.clock,
       host,
@@ -128,8 +126,19 @@ export class ByteClient implements AsyncDisposable {
       stageBytes: this.#options.stageBytes ?? 256 * 1024,
     });
     this.#open.add(connection);
-    connection.onClosed = () => this.#open.delete(connection);
+    connection.onClosed = () => {
+      this.#open.delete(connection);
+      this.#forgetIdle(key, connection);
+    };
     return connection;
+  }
+
+  #forgetIdle(key: string, connection: Connection): void {
+    const idle = this.#idle.get(key);
+    const index = idle?.indexOf(connection) ?? -1;
+    if (idle === undefined || index < 0) return;
+    idle.splice(index, 1);
+    if (idle.length === 0) this.#idle.delete(key);
   }
 
   /** Cuts every connection; requests that are under way reject with `peer_closed`. */

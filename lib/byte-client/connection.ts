@@ -34,18 +34,20 @@ type State = 'idle' | 'head' | 'parked' | 'into' | 'piping' | 'closed';
 
 /**
  * One keep-alive HTTP/1.1 client connection that carries one request at a time. The socket reads into memory
- * of ours (`onread`): either the caller's buffer, so that a body lands in place, or one stage buffer that is
- * used again and again. Neither allocates per read.
+ * of ours (`onread`): either the caller's buffer, so that a body lands in place, or one buffer for heads and one
+ * for streamed bodies that are used again and again. None allocates per read.
  */
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
-  readonly #stage: Buffer;
+  readonly #headBuffer = Buffer.allocUnsafeSlow(HEAD_LIMIT_BYTES);
+  /** Only connections that stream bodies have one. */
+  #stage: Buffer | undefined;
   #state: State = 'idle';
   #headText = '';
   #into: Buffer | undefined;
   #bodyLeft = 0;
-  /** Body bytes that came with the head and wait in the stage buffer. */
+  /** Body bytes that came with the head and wait in its buffer. */
   #early: Buffer | undefined;
   #keepAlive = true;
   #paused = false;
@@ -67,7 +69,6 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.#stage = Buffer.allocUnsafeSlow(options.stageBytes);
     this.#socket = connect({
       host: options.host,
       port: options.port,
@@ -165,9 +166,12 @@ export class Connection {
   /** Where the next read is to land. Called by the socket after every read, also when it pauses. */
   #readTarget(): Buffer {
     if (this.#state === 'into') return this.#into!.subarray(this.#into!.length - this.#bodyLeft);
-    if (this.#state === 'piping' || this.#state === 'parked') return this.#stage;
+    if (this.#state === 'piping' || this.#state === 'parked') {
+      this.#stage ??= Buffer.allocUnsafeSlow(this.#options.stageBytes);
+      return this.#stage;
+    }
     // A short first read keeps what comes along with the head, and must be copied, small.
-    return this.#stage.subarray(0, HEAD_LIMIT_BYTES);
+    return this.#headBuffer;
   }
 
   /** The socket's read callback; false pauses reading. */
