@@ -1,4 +1,5 @@
-import { connect } from 'node:net';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { connect, type Socket } from 'node:net';
 import { Hono } from 'hono';
 import { expect, it } from 'vitest';
 import { HttpServer } from './http-server.ts';
@@ -46,6 +47,44 @@ it.each([
   expect(head).toContain(`HTTP/1.1 ${status} `);
   expect(head).toContain('application/problem+json');
   expect(JSON.parse(body)).toMatchObject({ status, code });
+});
+
+it('cuts a client that keeps its side open after it was refused', async () => {
+  await using server = await HttpServer.open({ ...LIMITS, fetch: new Hono().fetch });
+  const accepted: Socket[] = [];
+  const onAccepted = (message: unknown) => {
+    const { socket } = message as { socket: Socket };
+    if (socket.localPort === server.port) accepted.push(socket);
+  };
+  subscribe('net.server.socket', onAccepted);
+  const client = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+  try {
+    client.on('error', () => {});
+    client.resume().write('hello\r\n\r\n');
+    await new Promise((resolve) => client.once('end', resolve));
+    expect(client.writable).toBe(true);
+    expect(accepted).toHaveLength(1);
+    await expect.poll(() => accepted[0]?.destroyed, { timeout: 4000 }).toBe(true);
+  } finally {
+    unsubscribe('net.server.socket', onAccepted);
+    client.destroy();
+  }
+});
+
+it('answers a refused client that goes on sending', async () => {
+  await using server = await HttpServer.open({ ...LIMITS, fetch: new Hono().fetch });
+  expect(await exchange(server.port, `hello\r\n\r\n${'y'.repeat(8_000_000)}`)).toContain('malformed_request');
+});
+
+it('closes connections beyond its maximum', async () => {
+  const app = new Hono().get('/', (context) => context.text('served'));
+  await using server = await HttpServer.open({ ...LIMITS, maxConnections: 1, fetch: app.fetch });
+  const request = 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n';
+  const first = connect(server.port, '127.0.0.1');
+  await new Promise((resolve) => first.once('connect', resolve));
+  expect(await exchange(server.port, request)).toBe('');
+  first.destroy();
+  await expect.poll(() => exchange(server.port, request)).toContain('served');
 });
 
 it('lets an open request end when it stops, and cuts it at the deadline', async () => {

@@ -16,7 +16,17 @@ export interface HttpServerOptions {
   readonly maxHeaderBytes: number;
   /** How long open requests may go on once a stop began. */
   readonly drainTimeoutMs: number;
+  /** Connections open at the same time; further ones are closed unanswered. Default 4096. */
+  readonly maxConnections?: number;
 }
+
+const MAX_CONNECTIONS = 4096;
+
+/**
+ * How long a refused client may take to read the answer and close its side. Bytes it still sends meanwhile are
+ * dropped: cutting at once would reset the connection, and the client could lose the answer.
+ */
+const REFUSAL_LINGER_MS = 1000;
 
 /** How often a stopping server looks for connections that have nothing left to do. */
 const IDLE_CHECK_MS = 25;
@@ -50,6 +60,7 @@ export class HttpServer implements AsyncDisposable {
       overrideGlobalObjects: false,
       serverOptions,
     }) as Server;
+    server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
     server.on('clientError', refuseMalformed);
     server.on('checkContinue', (incoming, outgoing) => {
       continueOnFirstRead(incoming, outgoing);
@@ -97,8 +108,11 @@ const REFUSALS: Readonly<Record<string, { status: string; code: string; detail: 
   },
 };
 
+const refused = new WeakSet<Duplex>();
+
 /** Answers what never became a request, and closes the connection: where the next request starts is unknown. */
 function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void {
+  if (refused.has(socket)) return;
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
@@ -116,6 +130,10 @@ function refuseMalformed(error: Error & { code?: string }, socket: Duplex): void
     detail: refusal.detail,
     code: refusal.code,
   });
+  refused.add(socket);
+  const cut = setTimeout(() => socket.destroy(), REFUSAL_LINGER_MS);
+  cut.unref();
+  socket.once('close', () => clearTimeout(cut));
   socket.end(
     `HTTP/1.1 ${refusal.status}\r\ncontent-type: ${PROBLEM_CONTENT_TYPE}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
