@@ -37,8 +37,8 @@ export const DISK_FREE_MAX_AGE_MS = 1000;
 export const BODY_IDLE_TIMEOUT_MS = 30_000;
 /** Longest time a chunk's body may take in all: 70 kB/s are enough for the longest. */
 export const BODY_TIMEOUT_MS = 120_000;
-/** Longest time in which a client takes nothing of a response. */
-export const SEND_IDLE_TIMEOUT_MS = 30_000;
+/** Longest time in which a client takes nothing of a response. Long: the kernel takes a slow one's bytes in big steps. */
+export const SEND_IDLE_TIMEOUT_MS = 120_000;
 /** Longest time without a byte from a node or coordinator that chunks are pulled from. */
 export const SOURCE_IDLE_TIMEOUT_MS = 10_000;
 export const SOURCE_CONNECT_TIMEOUT_MS = 3000;

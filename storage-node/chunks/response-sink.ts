@@ -1,10 +1,15 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { clientGone } from '../client-gone.ts';
 
+/** Looks at the socket in one idle timeout; that many in a row without progress cut the client. */
+const IDLE_CHECKS = 4;
+
 /**
  * Writes a response's body straight to its socket. A piece is done with when `write` resolves: the operating
- * system has taken it, and its memory may be used again.
+ * system has taken it, and its memory may be used again. However long a piece takes, a client is cut only when
+ * the operating system took no bytes for the idle timeout; it takes them in steps, which bounds how slow one may be.
  */
 export class ResponseSink {
   readonly #outgoing: ServerResponse;
@@ -26,7 +31,7 @@ export class ResponseSink {
         reject(clientGone());
         return;
       }
-      const cancelTimer = this.#clock.after(this.#idleTimeoutMs, () => this.cut());
+      let cancelTimer = () => {};
       this.#reject = (error) => {
         cancelTimer();
         reject(error);
@@ -37,6 +42,16 @@ export class ResponseSink {
         if (error) reject(clientGone(error));
         else resolve();
       });
+      let waiting = waitingBytes(this.#outgoing.socket);
+      let idleChecks = 0;
+      const check = () => {
+        const stillWaiting = waitingBytes(this.#outgoing.socket);
+        idleChecks = stillWaiting === waiting ? idleChecks + 1 : 0;
+        waiting = stillWaiting;
+        if (idleChecks === IDLE_CHECKS) this.cut();
+        else cancelTimer = this.#clock.after(this.#idleTimeoutMs / IDLE_CHECKS, check);
+      };
+      cancelTimer = this.#clock.after(this.#idleTimeoutMs / IDLE_CHECKS, check);
     });
   }
 
@@ -44,4 +59,13 @@ export class ResponseSink {
   cut(): void {
     this.#outgoing.destroy();
   }
+}
+
+/**
+ * Bytes of the current write that the operating system has not taken. Only the handle sees it take a part of a
+ * piece: `bytesWritten` and `writableLength` move when a piece is taken whole.
+ */
+function waitingBytes(socket: Socket | null): number {
+  const handle = (socket as { _handle?: { writeQueueSize?: number } | null } | null)?._handle;
+  return handle?.writeQueueSize ?? 0;
 }
