@@ -17,6 +17,8 @@ import type { Cluster } from './cluster.ts';
 const MIB = 1024 * 1024;
 const SIZES = [1, 1000, 64 * 1024 + 1, MIB, 8 * MIB, 8 * MIB + 1, 20 * MIB + 77, 64 * MIB];
 const SHOWN_MAX = 20;
+/** Every other client takes its time, so that kills find downloads in the middle of a chunk. */
+const PIECE_PAUSE_MS = 10;
 
 interface Options {
   readonly downloads: number;
@@ -76,6 +78,7 @@ async function download(
   const whole = random.below(2) === 0;
   const first = whole ? 0 : random.below(source.length);
   const end = whole ? source.length : random.between(first + 1, source.length);
+  const slow = random.below(2) === 0;
   const what = `${id} bytes ${first}-${end - 1} of ${source.length}`;
   try {
     const response = await client.read(id, whole ? undefined : `bytes=${first}-${end - 1}`);
@@ -88,6 +91,7 @@ async function download(
     await response.pipe((piece) => {
       hash.update(piece);
       bytes += piece.length;
+      return slow ? systemClock.sleep(PIECE_PAUSE_MS) : undefined;
     });
     tally.bytes += bytes;
     if (bytes === end - first && hash.digest('hex') === sha256(source.subarray(first, end))) return;

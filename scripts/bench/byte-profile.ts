@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BenchRun, say } from './bench-run.ts';
 import { measure, type PhaseLimits, prepare } from './byte-rounds.ts';
-import { addSelfTimes, type TimeWindow, topSelfTimes } from './cpu-profile.ts';
+import { addSelfTimes, selfTimesByFile, type TimeWindow, topSelfTimes } from './cpu-profile.ts';
 import { LoadGenerator } from './load-generator.ts';
 import { type OrbitvidsSystem, startOrbitvids } from './orbitvids-system.ts';
 import { threadCpuSeconds } from './process-usage.ts';
@@ -10,7 +10,7 @@ import { threeFigures } from './statistics.ts';
 import { formatTable } from './text-table.ts';
 
 const PROFILED_KINDS = ['put', 'get', 'range'] as const;
-const TOP_COUNT = 25;
+const TOP_COUNT = 20;
 
 interface Window extends TimeWindow {
   readonly kind: (typeof PROFILED_KINDS)[number];
@@ -78,12 +78,17 @@ function printTop(window: Window, { role, pids }: Profiled, directory: string, f
   say(
     `\n${window.kind.toUpperCase()}, ${role}: ${window.summary}; ${busyMs.toFixed(0)} ms of JavaScript threads`,
   );
+  printShares('function', totals, busyMs);
+  printShares('file', selfTimesByFile(totals), busyMs);
+}
+
+function printShares(title: string, totals: ReadonlyMap<string, number>, busyMs: number): void {
   const rows = topSelfTimes(totals, TOP_COUNT).map(({ where, ms }) => [
     `${((100 * ms) / busyMs).toFixed(1)}%`,
     ms.toFixed(0),
     where,
   ]);
-  say(formatTable([{ title: 'share' }, { title: 'ms' }, { title: 'function', align: 'left' }], rows));
+  say(formatTable([{ title: 'share' }, { title: 'ms' }, { title, align: 'left' }], rows));
 }
 
 function printThreads(window: Window): void {

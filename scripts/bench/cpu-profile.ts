@@ -46,6 +46,16 @@ export function topSelfTimes(totals: ReadonlyMap<string, number>, count: number)
     .slice(0, count);
 }
 
+/** The same times by file instead of by function; what has no file, such as the garbage collector, keeps its name. */
+export function selfTimesByFile(totals: ReadonlyMap<string, number>): Map<string, number> {
+  const byFile = new Map<string, number>();
+  for (const [where, ms] of totals) {
+    const file = / (\S+):\d+$/.exec(where)?.[1] ?? where;
+    byFile.set(file, (byFile.get(file) ?? 0) + ms);
+  }
+  return byFile;
+}
+
 function nameOf(frame: CpuProfile['nodes'][number]['callFrame']): string {
   const name = frame.functionName || '(anonymous)';
   if (frame.url === '') return name;

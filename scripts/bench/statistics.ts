@@ -4,9 +4,10 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-/** A number with about three figures that count: 1234, 123, 12.3, 1.23. */
+/** A number with about three figures that count: 1234, 123, 12.3, 1.23, 0.0123. */
 export function threeFigures(value: number): string {
   if (!Number.isFinite(value)) return '-';
   if (value >= 100) return value.toFixed(0);
+  if (value < 0.1) return value.toFixed(4);
   return value.toFixed(value >= 10 ? 1 : 2);
 }
