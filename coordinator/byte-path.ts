@@ -4,6 +4,7 @@ import { ByteClient } from '../lib/byte-client/byte-client.ts';
 import { YoungGarbage } from '../lib/bytes/young-garbage.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
+import type { SigningKey } from '../lib/signing/signed-url.ts';
 import { ChunkOutbox } from './chunks/chunk-outbox.ts';
 import { ChunkReader } from './chunks/chunk-reader.ts';
 import { ChunkWriter } from './chunks/chunk-writer.ts';
@@ -21,7 +22,7 @@ export interface BytePathParts {
   readonly metrics: Metrics;
   readonly placement: Placement;
   readonly dispatcher: Agent;
-  readonly signingKey: Buffer;
+  readonly signingKey: SigningKey;
 }
 
 /** Puts the byte path together; what has to be closed goes on the stack. */

@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server';
 import type { MiddlewareHandler } from 'hono';
 import type { Clock } from '../lib/clock/clock.ts';
 import { AppError } from '../lib/errors/app-error.ts';
-import { verifyTarget } from '../lib/signing/signed-url.ts';
+import { type SigningKey, verifyTarget } from '../lib/signing/signed-url.ts';
 
 /** What a node's requests carry between middleware and handlers. */
 export interface NodeEnv {
@@ -11,7 +11,7 @@ export interface NodeEnv {
 }
 
 /** Lets a request pass only if its method and target are signed with the key and have not expired. */
-export function requireSignature(key: Buffer, clock: Clock): MiddlewareHandler<NodeEnv> {
+export function requireSignature(key: SigningKey, clock: Clock): MiddlewareHandler<NodeEnv> {
   return async (context, next) => {
     const { method = '', url = '' } = context.env.incoming;
     const verdict = verifyTarget([key], method, url, Math.floor(clock.nowMs() / 1000));

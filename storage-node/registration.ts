@@ -1,7 +1,7 @@
 import type { ByteClient } from '../lib/byte-client/byte-client.ts';
 import type { Clock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
-import { signTarget } from '../lib/signing/signed-url.ts';
+import { type SigningKey, signTarget } from '../lib/signing/signed-url.ts';
 import { JOIN_BACKOFF_MAX_MS, JOIN_BACKOFF_MIN_MS, SIGNATURE_LIFETIME_S } from './limits.ts';
 
 const TARGET = '/api/v1/admin/nodes';
@@ -11,7 +11,7 @@ export interface RegistrationOptions {
   /** Base URL of the coordinator, without a trailing slash. */
   readonly coordinator: string;
   readonly node: { readonly url: string; readonly zone: string; readonly weight: number };
-  readonly key: Buffer;
+  readonly key: SigningKey;
   readonly client: Pick<ByteClient, 'request'>;
   readonly clock: Clock;
   readonly logger: Logger;

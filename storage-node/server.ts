@@ -4,6 +4,7 @@ import { AppError } from '../lib/errors/app-error.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
+import type { SigningKey } from '../lib/signing/signed-url.ts';
 import { type NodeEnv, requireSignature } from './access.ts';
 import { createChunkRoutes } from './chunks/chunk-routes.ts';
 import type { ChunkService } from './chunks/chunk-service.ts';
@@ -22,7 +23,7 @@ export interface NodeAppOptions {
   readonly metrics: NodeMetrics;
   readonly source: ChunkSource;
   /** Signs and verifies requests. */
-  readonly key: Buffer;
+  readonly key: SigningKey;
   /** Aborts when the server stops. */
   readonly stopping: AbortSignal;
   readonly clock: Clock;

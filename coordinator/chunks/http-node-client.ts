@@ -3,7 +3,7 @@ import type { ByteClient, ByteResponse } from '../../lib/byte-client/byte-client
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { CHECKSUM_HEADER, chunkTarget, formatChecksum } from '../../lib/node-api/targets.ts';
-import { signTarget } from '../../lib/signing/signed-url.ts';
+import { type SigningKey, signTarget } from '../../lib/signing/signed-url.ts';
 import type { StorageNode } from '../cluster/placement.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ChunkBody, NodeClient, NodeErrorCode, OutgoingChunk } from './node-client.ts';
@@ -22,7 +22,7 @@ export interface HttpNodeClientOptions {
   readonly bytes: ByteClient;
   /** Carries the requests that store and delete. */
   readonly dispatcher: Dispatcher;
-  readonly signingKey: Buffer;
+  readonly signingKey: SigningKey;
 }
 
 /** NodeClient over the storage node's HTTP API. */

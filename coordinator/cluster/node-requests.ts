@@ -1,7 +1,7 @@
 import { type Dispatcher, request } from 'undici';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
-import { signTarget } from '../../lib/signing/signed-url.ts';
+import { type SigningKey, signTarget } from '../../lib/signing/signed-url.ts';
 import type { ErrorCode } from '../errors.ts';
 import { SIGNATURE_LIFETIME_S } from './limits.ts';
 
@@ -27,7 +27,7 @@ export interface NodeAnswer {
 export interface NodeRequestsOptions {
   readonly dispatcher: Dispatcher;
   /** `deriveKey(clusterSecret, 'storage-node')`. */
-  readonly signingKey: Buffer;
+  readonly signingKey: SigningKey;
   readonly clock: Clock;
 }
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { assign, positionOf } from '../../lib/hashring/index.ts';
 import { createProblemHandlers } from '../../lib/http/problem-handlers.ts';
-import { deriveKey, signTarget, verifyTarget } from '../../lib/signing/signed-url.ts';
+import { deriveKey, type SigningKey, signTarget, verifyTarget } from '../../lib/signing/signed-url.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { statusOf } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
@@ -108,7 +108,7 @@ test('an administrator registers a node', async () => {
 test('a node registers itself with a signed request', async () => {
   const { app, registered } = createApp();
   const target = '/api/v1/admin/nodes';
-  const signed = (secret: Buffer, expiresAtS: number) =>
+  const signed = (secret: SigningKey, expiresAtS: number) =>
     app.request(signTarget(secret, { method: 'POST', target, expiresAtS }), post({ url: 'http://n:1' }, {}));
   expect((await signed(key, NOW_S + 60)).status).toBe(201);
   expect(registered).toHaveLength(1);

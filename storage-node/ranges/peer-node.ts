@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import { chunkEntrySchema } from '../../lib/node-api/schema.ts';
 import { parseChecksum, parsePosition, rangeTarget } from '../../lib/node-api/targets.ts';
-import { signTarget } from '../../lib/signing/signed-url.ts';
+import { type SigningKey, signTarget } from '../../lib/signing/signed-url.ts';
 import type { ChunkSource } from '../chunks/chunk-source.ts';
 import { CHUNK_BYTES_MAX, PULL_PAGE_LIMIT, SIGNATURE_LIFETIME_S } from '../limits.ts';
 import { chunkName } from '../repository/chunk-name.ts';
@@ -20,10 +20,10 @@ export interface ListedChunk {
 export class PeerNode {
   readonly #baseUrl: string;
   readonly #source: ChunkSource;
-  readonly #key: Buffer;
+  readonly #key: SigningKey;
   readonly #clock: Clock;
 
-  constructor(baseUrl: string, parts: { source: ChunkSource; key: Buffer; clock: Clock }) {
+  constructor(baseUrl: string, parts: { source: ChunkSource; key: SigningKey; clock: Clock }) {
     this.#baseUrl = baseUrl.replace(/\/+$/, '');
     this.#source = parts.source;
     this.#key = parts.key;

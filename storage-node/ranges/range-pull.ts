@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import { isAppError } from '../../lib/errors/app-error.ts';
 import type { PullProgress, PullRange } from '../../lib/node-api/schema.ts';
 import { chunkTarget } from '../../lib/node-api/targets.ts';
+import type { SigningKey } from '../../lib/signing/signed-url.ts';
 import type { ChunkService } from '../chunks/chunk-service.ts';
 import type { ChunkSource } from '../chunks/chunk-source.ts';
 import { Pacer } from './pacer.ts';
@@ -10,7 +11,7 @@ import { type ListedChunk, PeerNode } from './peer-node.ts';
 export interface RangePullParts {
   readonly service: ChunkService;
   readonly source: ChunkSource;
-  readonly key: Buffer;
+  readonly key: SigningKey;
   readonly clock: Clock;
 }
 

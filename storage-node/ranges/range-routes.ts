@@ -6,6 +6,7 @@ import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { type ChunkEntryLine, type PullProgress, pullRangeSchema } from '../../lib/node-api/schema.ts';
 import { formatChecksum, formatPosition, NEXT_CURSOR_HEADER } from '../../lib/node-api/targets.ts';
+import type { SigningKey } from '../../lib/signing/signed-url.ts';
 import type { NodeEnv } from '../access.ts';
 import type { ChunkService } from '../chunks/chunk-service.ts';
 import type { ChunkSource } from '../chunks/chunk-source.ts';
@@ -21,7 +22,7 @@ export interface RangeRoutesOptions {
   readonly service: ChunkService;
   readonly source: ChunkSource;
   /** Signs the requests to other nodes. */
-  readonly key: Buffer;
+  readonly key: SigningKey;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Aborts when the server stops: a pull may run for hours and must not hold it up. */

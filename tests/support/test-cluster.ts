@@ -9,7 +9,7 @@ import {
   nodeStatsSchema,
 } from '../../lib/node-api/schema.ts';
 import { chunkTarget, NEXT_CURSOR_HEADER, rangeTarget } from '../../lib/node-api/targets.ts';
-import { deriveKey, signTarget } from '../../lib/signing/signed-url.ts';
+import { deriveKey, type SigningKey, signTarget } from '../../lib/signing/signed-url.ts';
 import { Cluster, type ClusterOptions } from '../../scripts/cluster.ts';
 
 export const ADMIN_TOKEN = 'test-admin-token-0123456789';
@@ -24,7 +24,7 @@ export interface Video {
 /** A real cluster with impatient timers, and eyes for a test: through the public API and straight into a node. */
 export class TestCluster implements AsyncDisposable {
   readonly cluster: Cluster;
-  readonly #key: Buffer;
+  readonly #key: SigningKey;
 
   private constructor(cluster: Cluster) {
     this.cluster = cluster;
