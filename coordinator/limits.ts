@@ -4,7 +4,6 @@ export const LIMITS = {
   headersTimeoutMs: 20_000,
   keepAliveTimeoutMs: 65_000,
   drainTimeoutMs: 10_000,
-  jsonBodyBytesMax: 64 * 1024,
   /** Idle connections kept to each storage node. */
   nodeConnectionsIdleMax: 64,
   nodeConnectTimeoutMs: 2000,

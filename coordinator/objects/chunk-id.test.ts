@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { positionOf } from '../../lib/hashring/index.ts';
 import { CHUNK_ID_PATTERN } from '../../lib/node-api/targets.ts';
-import { createChunkId, objectIdOf, positionOf } from './chunk-id.ts';
+import { createChunkId, objectIdOf } from './chunk-id.ts';
 
 const objectId = '0197a3c2-5d1e-7b44-9c0f-1a2b3c4d5e6f';
 const random = Uint8Array.from([0xde, 0xad, 0xbe, 0xef]);

@@ -1,5 +1,3 @@
-import { positionOf } from '../../lib/hashring/index.ts';
-
 /**
  * A chunk id is its object's id (32 hex digits), a dash, and 16 hex digits that are never used twice within
  * the object. So a node's chunk can be traced to its object, and a running upload protects its chunks from the
@@ -17,5 +15,3 @@ export function objectIdOf(chunkId: string): string | undefined {
   );
   return match ? match.slice(1).join('-') : undefined;
 }
-
-export { positionOf };

@@ -1,9 +1,10 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { positionOf } from '../../lib/hashring/index.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
-import { createChunkId, positionOf } from './chunk-id.ts';
+import { createChunkId } from './chunk-id.ts';
 import type { ChunkRef } from './manifest.ts';
 import type { StoredObject } from './object-repository.ts';
 import { SqlObjectRepository } from './sql-object-repository.ts';

@@ -1,8 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import { AppError } from '../../lib/errors/app-error.ts';
+import { positionOf } from '../../lib/hashring/index.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
-import { objectIdOf, positionOf } from './chunk-id.ts';
+import { objectIdOf } from './chunk-id.ts';
 import type { ChunkRef, Manifest } from './manifest.ts';
 import type { ObjectRepository, StoredObject } from './object-repository.ts';
 
