@@ -23,6 +23,8 @@ export interface BytePathParts {
   readonly placement: Placement;
   readonly dispatcher: Agent;
   readonly signingKey: SigningKey;
+  /** An owner of the position may lack a good copy of a chunk. Is called often; has to be cheap. */
+  readonly onSuspicion: (position: number, why: string) => void;
 }
 
 /** Puts the byte path together; what has to be closed goes on the stack. */
@@ -30,7 +32,7 @@ export async function openBytePath(
   stack: AsyncDisposableStack,
   parts: BytePathParts,
 ): Promise<RingObjectStore> {
-  const { config, logger, metrics, placement } = parts;
+  const { config, logger, metrics, placement, onSuspicion } = parts;
   const clock: Clock = systemClock;
   const bytes = stack.use(
     new ByteClient({
@@ -96,6 +98,10 @@ export async function openBytePath(
       onBadCopy: (node, ref, kind) => {
         metrics.badCopies.inc({ kind });
         logger.warn({ nodeId: node.id, chunkId: ref.id, kind }, 'a node lacks a good copy');
+        onSuspicion(
+          ref.position,
+          `a read found ${kind === 'chunk_corrupt' ? 'a damaged' : 'no'} copy at an owner`,
+        );
       },
     }),
     chunkBytes: config.CHUNK_SIZE,
@@ -103,10 +109,11 @@ export async function openBytePath(
     chunksInFlight: LIMITS.chunksInFlightMax,
     randomBytes: (count) => randomBytes(count),
     onBytesSent: (bytes) => metrics.sentBytes.inc(bytes),
-    onChunkSettled: (ref, missing) => {
+    onChunkSettled: (ref, { missing, lacking }) => {
       metrics.uploadedBytes.inc(ref.length);
       metrics.chunksWritten.inc({ copies: missing === 0 ? 'all' : 'short' });
       if (missing > 0) logger.warn({ chunkId: ref.id, missing }, 'a chunk has fewer copies than it should');
+      if (lacking.length > 0) onSuspicion(ref.position, 'a write did not reach every owner');
     },
   });
 }

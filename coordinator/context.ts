@@ -64,7 +64,8 @@ export async function openContext(
     await openDatabase({ dataDir: config.DATA_DIR, databaseUrl: config.DATABASE_URL, logger }),
   );
   const objects = new SqlObjectRepository(database.kysely);
-  const leases = new Leases(database.kysely, uuidv7());
+  const coordinatorId = uuidv7();
+  const leases = new Leases(database.kysely, coordinatorId);
 
   // 2. The cluster.
   const requests = new NodeRequests({ dispatcher, signingKey, clock });
@@ -76,6 +77,7 @@ export async function openContext(
       clock,
       logger,
       replicas: config.REPLICAS,
+      coordinatorId,
       healthIntervalMs: config.HEALTH_INTERVAL,
       downAfterMs: config.DOWN_AFTER,
     }),
@@ -110,6 +112,7 @@ export async function openContext(
     placement: cluster,
     dispatcher,
     signingKey,
+    onSuspicion: () => {},
   });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
   const service = stack.use(

@@ -162,11 +162,11 @@ export class SliceReading {
   /** Owners that are up, least busy first; then other nodes that may hold a handoff; the unhealthy last. */
   #candidates(): StorageNode[] {
     const { placement } = this.#options;
-    const { position } = this.#slice.ref;
+    const { owners, others } = placement.readSourcesOf(this.#slice.ref.position);
     const rank = { up: 0, suspect: 2, down: 4 } as const;
     const scored = [
-      ...placement.ownersOf(position).map((node, order) => ({ node, order, away: 0 })),
-      ...placement.fallbacksOf(position).map((node, order) => ({ node, order, away: 1 })),
+      ...owners.map((node, order) => ({ node, order, away: 0 })),
+      ...others.map((node, order) => ({ node, order, away: 1 })),
     ].map((entry) => ({ ...entry, score: rank[placement.healthOf(entry.node.id)] + entry.away }));
     scored.sort(
       (a, b) =>
@@ -186,7 +186,7 @@ export class SliceReading {
     const code = isAppError(error) ? error.code : 'unknown';
     if (code === 'chunk_absent' || code === 'chunk_corrupt') {
       // A node that never owned the chunk lacks nothing.
-      const owners = this.#options.placement.ownersOf(this.#slice.ref.position);
+      const { owners } = this.#options.placement.readSourcesOf(this.#slice.ref.position);
       if (code === 'chunk_corrupt' || owners.some(({ id }) => id === node.id)) {
         this.#options.onBadCopy?.(node, this.#slice.ref, code);
       }

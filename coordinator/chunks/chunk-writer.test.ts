@@ -91,3 +91,39 @@ it('stops with the signal, and settles', async () => {
   await expect(write.acknowledged).rejects.toThrow('client gone');
   expect((await write.settled).holders).toEqual([]);
 });
+
+it('while the range changes hands, waits for a quorum of the old and of the new owners', async () => {
+  const nodes = new FakeNodes(6);
+  nodes.moving = [
+    [0, 1, 2],
+    [2, 3, 4],
+  ];
+  nodes.faults.set('n3', 'hang').set('n4', 'hang');
+  const write = store(nodes);
+  let isAcknowledged = false;
+  void write.acknowledged.then(() => {
+    isAcknowledged = true;
+  });
+  await expect.poll(() => nodes.holdersOf('c')).toEqual(['n0', 'n1', 'n2']);
+  expect(isAcknowledged).toBe(false);
+  expect(nodes.permits).toBe(1);
+  // The first of the two gives up after the copy timeout; the handoff takes its place and counts for the new owners.
+  await write.acknowledged;
+  expect(nodes.holdersOf('c')).toEqual(['n0', 'n1', 'n2', 'n5']);
+  const outcome = await write.settled;
+  expect(outcome.lacking.map(({ id }) => id)).toEqual(['n3', 'n4']);
+  expect(outcome.missing).toBe(1);
+  expect(nodes.permits).toBe(0);
+});
+
+it('acknowledges nothing under a view of the ring that no longer counts', async () => {
+  const nodes = new FakeNodes(5);
+  nodes.permitsValid = false;
+  const write = store(nodes);
+  await expect(write.acknowledged).rejects.toMatchObject({
+    code: 'write_quorum_unavailable',
+    retryable: true,
+  });
+  await write.settled;
+  expect(nodes.permits).toBe(0);
+});

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
-import type { Placement, StorageNode } from '../cluster/placement.ts';
+import type { Placement, RingPermit, StorageNode, WriteTargets } from '../cluster/placement.ts';
 import type { NodeClient, OutgoingChunk } from './node-client.ts';
 
 export interface ChunkWriterOptions {
@@ -17,7 +17,9 @@ export interface ChunkWriterOptions {
 export interface WriteOutcome {
   /** Nodes that have the chunk on disk. */
   readonly holders: readonly StorageNode[];
-  /** Copies short of R; repair has to make them. */
+  /** Owners without a copy; repair has to make it, whether or not another node keeps a handoff for them. */
+  readonly lacking: readonly StorageNode[];
+  /** Copies short of the number that there should be. */
   readonly missing: number;
 }
 
@@ -33,8 +35,11 @@ export interface ChunkWrite {
  * of the range's preference order, which keep it as a handoff.
  *
  * 1. Candidates: owners that are up, other nodes that are up, then suspect owners, then other suspects.
- * 2. R copies start at once; each that fails or takes too long is replaced by the next candidate.
- * 3. At W copies the chunk is acknowledged. The stragglers get a little longer, then are replaced as well.
+ * 2. As many copies as there are owners start at once; each that fails or takes too long is replaced by the next candidate.
+ * 3. At W copies the chunk is acknowledged; while its range changes hands, at W of the old and W of the new owners.
+ *    A handoff counts for whichever set lacks one. The stragglers get a little longer, then are replaced as well.
+ *
+ * Each write holds a permit of the ring until it is acknowledged or rejected.
  */
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions;
@@ -63,7 +68,9 @@ class CopySet {
   readonly #running = new Set<Copy>();
   readonly #holders: StorageNode[] = [];
   readonly #failures: unknown[] = [];
+  #targets: WriteTargets = { owners: [], sets: [], fallbacks: [] };
   #candidates: StorageNode[] = [];
+  #permit: RingPermit | undefined;
   #acknowledged = Promise.withResolvers<void>();
   #settled = Promise.withResolvers<WriteOutcome>();
   #isAcknowledged = false;
@@ -79,20 +86,22 @@ class CopySet {
     this.#signal.addEventListener('abort', this.#onAbort, { once: true });
     try {
       this.#signal.throwIfAborted();
-      this.#candidates = orderCandidates(this.#options.placement, this.#chunk.ref.position);
+      const { placement } = this.#options;
+      this.#permit = placement.enter();
+      this.#targets = placement.writeTargetsOf(this.#chunk.ref.position);
+      this.#candidates = orderCandidates(placement, this.#targets);
       this.#fillUp();
     } catch (error) {
       this.#failures.push(error);
-      this.#isRejected = true;
-      this.#acknowledged.reject(error);
+      this.#reject(error);
     }
     this.#check();
     return { acknowledged: this.#acknowledged.promise, settled: this.#settled.promise };
   }
 
-  /** Starts copies until as many run or are done as there are replicas. */
+  /** Starts copies until as many run or are done as there are owners. */
   #fillUp(): void {
-    while (this.#holders.length + this.#running.size < this.#options.placement.replicas) {
+    while (this.#holders.length + this.#running.size < this.#targets.owners.length) {
       const node = this.#candidates.shift();
       if (!node) return;
       void this.#copyTo(node);
@@ -130,38 +139,69 @@ class CopySet {
   }
 
   #check(): void {
-    const { writeQuorum, replicas } = this.#options.placement;
     if (!this.#isAcknowledged && !this.#isRejected) {
-      if (this.#holders.length >= writeQuorum) {
-        this.#isAcknowledged = true;
-        this.#acknowledged.resolve();
-        for (const copy of this.#running) this.#limit(copy, this.#options.stragglerTimeoutMs);
-      } else if (this.#holders.length + this.#running.size + this.#candidates.length < writeQuorum) {
-        this.#isRejected = true;
-        this.#acknowledged.reject(quorumError(this.#failures, writeQuorum));
+      if (this.#hasQuorums(this.#holders)) this.#acknowledge();
+      else if (!this.#hasQuorums([...this.#holders, ...this.#runningNodes(), ...this.#candidates])) {
+        this.#reject(quorumError(this.#failures, this.#options.placement.writeQuorum));
         for (const copy of this.#running) copy.abort.abort();
       }
     }
     if (this.#running.size > 0) return;
     this.#signal.removeEventListener('abort', this.#onAbort);
+    const { owners } = this.#targets;
     this.#settled.resolve({
       holders: this.#holders,
-      missing: Math.max(0, replicas - this.#holders.length),
+      lacking: owners.filter((node) => !this.#holders.includes(node)),
+      missing: Math.max(0, owners.length - this.#holders.length),
     });
   }
 
-  readonly #onAbort = () => {
-    if (!this.#isAcknowledged && !this.#isRejected) {
-      this.#isRejected = true;
-      this.#acknowledged.reject(this.#signal.reason);
+  /** Whether copies on these nodes make a quorum of every set; those of other nodes count for each. */
+  #hasQuorums(nodes: readonly StorageNode[]): boolean {
+    const { owners, sets } = this.#targets;
+    const { writeQuorum } = this.#options.placement;
+    const handoffs = nodes.filter((node) => !owners.includes(node)).length;
+    return sets.every((set) => handoffs + nodes.filter((node) => set.includes(node)).length >= writeQuorum);
+  }
+
+  #runningNodes(): StorageNode[] {
+    return [...this.#running].map(({ node }) => node);
+  }
+
+  #acknowledge(): void {
+    // Under a view of the ring that no longer counts, the copies may lie where nobody will look for them.
+    if (!this.#permit!.isValid()) {
+      this.#reject(
+        new AppError(
+          'write_quorum_unavailable',
+          'This coordinator lost touch with the others. Nothing was stored.',
+          {
+            retryable: true,
+          },
+        ),
+      );
+      for (const copy of this.#running) copy.abort.abort();
+      return;
     }
+    this.#isAcknowledged = true;
+    this.#permit!.leave();
+    this.#acknowledged.resolve();
+    for (const copy of this.#running) this.#limit(copy, this.#options.stragglerTimeoutMs);
+  }
+
+  #reject(error: unknown): void {
+    this.#isRejected = true;
+    this.#permit?.leave();
+    this.#acknowledged.reject(error);
+  }
+
+  readonly #onAbort = () => {
+    if (!this.#isAcknowledged && !this.#isRejected) this.#reject(this.#signal.reason);
     for (const copy of this.#running) copy.abort.abort(this.#signal.reason);
   };
 }
 
-function orderCandidates(placement: Placement, position: number): StorageNode[] {
-  const owners = placement.ownersOf(position);
-  const others = placement.fallbacksOf(position);
+function orderCandidates(placement: Placement, { owners, fallbacks: others }: WriteTargets): StorageNode[] {
   const withHealth = (nodes: readonly StorageNode[], health: string) =>
     nodes.filter((node) => placement.healthOf(node.id) === health);
   return [

@@ -12,7 +12,7 @@ import type { ChunkRef, Manifest } from '../objects/manifest.ts';
 import { ChunkCutter, type CutChunk } from './chunk-cutter.ts';
 import type { ChunkOutbox } from './chunk-outbox.ts';
 import type { ChunkReader, ChunkSlice, SliceReading } from './chunk-reader.ts';
-import type { ChunkWriter } from './chunk-writer.ts';
+import type { ChunkWriter, WriteOutcome } from './chunk-writer.ts';
 import type { NodeClient } from './node-client.ts';
 import type { ObjectReading, ObjectStore, WriteOptions, WrittenObject } from './object-store.ts';
 import type { WriteBuffers } from './write-buffers.ts';
@@ -40,7 +40,7 @@ export interface RingObjectStoreOptions {
   /** Called with the length of each piece that a receiver has taken. */
   readonly onBytesSent?: (bytes: number) => void;
   /** Called for each chunk whose copies are all made or given up. */
-  readonly onChunkSettled?: (ref: ChunkRef, missingCopies: number) => void;
+  readonly onChunkSettled?: (ref: ChunkRef, outcome: WriteOutcome) => void;
 }
 
 /** ObjectStore on the storage nodes of the ring. */
@@ -94,7 +94,8 @@ export class RingObjectStore implements ObjectStore {
     const queue = [...manifest.chunks];
     const work = async () => {
       for (let ref = queue.pop(); ref; ref = queue.pop()) {
-        const nodes = placement.ownersOf(ref.position).filter((node) => placement.healthOf(node.id) === 'up');
+        const { owners } = placement.writeTargetsOf(ref.position);
+        const nodes = owners.filter((node) => placement.healthOf(node.id) === 'up');
         const results = await Promise.allSettled(nodes.map((node) => client.delete(node, ref!)));
         const failed = results.filter((result) => result.status === 'rejected').length;
         if (failed > 0) logger.debug({ chunkId: ref.id, failed }, 'chunk left to the sweep');
@@ -148,7 +149,7 @@ class ObjectUpload {
       offer.withdraw();
       chunk.release();
       this.#settled.delete(settled);
-      this.#options.onChunkSettled?.(ref, outcome.missing);
+      this.#options.onChunkSettled?.(ref, outcome);
     });
     this.#settled.add(settled);
     return this.#inFlight > this.#options.chunksInFlight

@@ -6,6 +6,7 @@ import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { Cluster } from './cluster.ts';
 import { LayoutRepository } from './layout-repository.ts';
 import { NodeRepository } from './node-repository.ts';
+import { RingRepository } from './ring-repository.ts';
 import { FakeNodes } from './test-support/fake-nodes.ts';
 import { ManualClock } from './test-support/manual-clock.ts';
 
@@ -20,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 beforeEach(async () => {
-  for (const table of ['layouts', 'nodes', 'cluster'] as const) {
+  for (const table of ['coordinators', 'ring', 'layouts', 'nodes', 'cluster'] as const) {
     await database.kysely.deleteFrom(table).execute();
   }
   probe = new FakeNodes();
@@ -53,7 +54,12 @@ async function storeNodes(count: number): Promise<void> {
 async function storeLayout(epoch: number): Promise<void> {
   const layouts = new LayoutRepository(database.kysely);
   const members = await new NodeRepository(database.kysely).list();
-  await layouts.append(assign(await layouts.latest(), members, { epoch, replicas: 3, rangeCount: RANGES }));
+  const layout = assign(await layouts.latest(), members, { epoch, replicas: 3, rangeCount: RANGES });
+  const rings = new RingRepository(database.kysely);
+  await database.kysely.transaction().execute(async (transaction) => {
+    await layouts.append(layout, transaction);
+    await rings.begin(transaction, layout);
+  });
 }
 
 const moveNode = (id: string, url: string) =>
@@ -63,7 +69,11 @@ test('without a layout there are no owners', async () => {
   const cluster = await open();
   expect(cluster.ready).toBe(false);
   expect(cluster.layout).toBeNull();
-  for (const lookUp of [() => cluster.ownersOf(0), () => cluster.fallbacksOf(0)]) {
+  for (const lookUp of [
+    () => cluster.writeTargetsOf(0),
+    () => cluster.readSourcesOf(0),
+    () => cluster.rangeOf(0),
+  ]) {
     expect(lookUp).toThrow(expect.objectContaining({ code: 'cluster_not_ready', retryable: true }));
   }
 });
@@ -76,8 +86,8 @@ test('owners and fallbacks are those of the layout, in its order', async () => {
   for (let range = 0; range < RANGES; range++) {
     const { first, last } = rangeBounds(range, RANGES);
     for (const position of [first, last]) {
-      const owners = cluster.ownersOf(position).map(({ id }) => id);
-      const fallbacks = cluster.fallbacksOf(position).map(({ id }) => id);
+      const owners = cluster.writeTargetsOf(position).owners.map(({ id }) => id);
+      const fallbacks = cluster.writeTargetsOf(position).fallbacks.map(({ id }) => id);
       expect(owners).toEqual(ownersOf(layout, position).map(({ id }) => id));
       expect([...owners, ...fallbacks]).toEqual(preferenceOf(layout, position).map(({ id }) => id));
     }
@@ -88,11 +98,11 @@ test('a lookup gives the same list every time, and a reload that finds nothing n
   await storeNodes(4);
   await storeLayout(1);
   const cluster = await open();
-  const owners = cluster.ownersOf(123);
-  const fallbacks = cluster.fallbacksOf(123);
+  const owners = cluster.writeTargetsOf(123).owners;
+  const fallbacks = cluster.writeTargetsOf(123).fallbacks;
   await cluster.reload();
-  expect(cluster.ownersOf(123)).toBe(owners);
-  expect(cluster.fallbacksOf(123)).toBe(fallbacks);
+  expect(cluster.writeTargetsOf(123).owners).toBe(owners);
+  expect(cluster.writeTargetsOf(123).fallbacks).toBe(fallbacks);
 });
 
 test('a node that moved is replaced, and the others stay the objects they were', async () => {
@@ -106,7 +116,7 @@ test('a node that moved is replaced, and the others stay the objects they were',
   others.forEach((node, index) => {
     expect(cluster.nodes()[index + 1]).toBe(node);
   });
-  const resolved = [...cluster.ownersOf(0), ...cluster.fallbacksOf(0)];
+  const resolved = [...cluster.writeTargetsOf(0).owners, ...cluster.writeTargetsOf(0).fallbacks];
   expect(resolved.find(({ id }) => id === moved!.id)?.url).toBe('http://elsewhere:1');
 });
 
@@ -144,7 +154,7 @@ test('a removed node is no longer listed, but a layout that names it still resol
   await cluster.reload();
   expect(cluster.nodes()).toHaveLength(2);
   expect(cluster.registeredNodes()).toHaveLength(2);
-  expect(cluster.ownersOf(0).map(({ id }) => id)).toContain(removed!.id);
+  expect(cluster.writeTargetsOf(0).owners.map(({ id }) => id)).toContain(removed!.id);
 });
 
 test('the number of replicas is that of the first start', async () => {
@@ -162,6 +172,8 @@ test('the nodes are asked how they are before anything is placed, and then every
   expect(cluster.summary()).toEqual({
     clusterId: cluster.id,
     epoch: 0,
+    step: 0,
+    rebalancing: false,
     ready: false,
     replicas: 3,
     writeQuorum: 2,
@@ -229,5 +241,5 @@ test('when the database is gone the last view stays', async () => {
   await expect(cluster.reload()).rejects.toMatchObject({ code: 'database_unavailable' });
   await clock.advance(30_000);
   expect(cluster.ready).toBe(true);
-  expect(cluster.ownersOf(5)).toHaveLength(3);
+  expect(cluster.writeTargetsOf(5).owners).toHaveLength(3);
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type Clock, repeat } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { type Layout, rangeOf } from '../../lib/hashring/index.ts';
@@ -6,13 +7,23 @@ import type { DatabaseHandle } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import { type ClusterRecord, ClusterRepository } from './cluster-repository.ts';
 import { HealthMonitor } from './health.ts';
-import { LayoutRepository } from './layout-repository.ts';
 import { LAST_SEEN_INTERVAL_MS, RELOAD_INTERVAL_MS } from './limits.ts';
 import type { NodeProbe } from './node-probe.ts';
 import { type NodeReport, reportNodes } from './node-report.ts';
 import { NodeRepository, type RegisteredNode } from './node-repository.ts';
-import type { NodeHealth, Placement, StorageNode } from './placement.ts';
-import { RangeOwners } from './range-owners.ts';
+import type {
+  NodeHealth,
+  Placement,
+  ReadSources,
+  RingPermit,
+  StorageNode,
+  WriteTargets,
+} from './placement.ts';
+import { Presence } from './presence.ts';
+import { RingRepository } from './ring-repository.ts';
+import type { RingState } from './ring-state.ts';
+import { RingView } from './ring-view.ts';
+import { StepGate } from './step-gate.ts';
 
 /** Tells all coordinators that nodes or the layout changed. */
 export const CLUSTER_CHANNEL = 'cluster';
@@ -24,6 +35,11 @@ export interface ClusterOptions {
   readonly logger: Logger;
   /** Used when the cluster starts for the first time; afterwards the stored value holds. */
   readonly replicas: number;
+  /** Unique to this process. */
+  readonly coordinatorId?: string | undefined;
+  /** How long this coordinator's reads took to begin lately, 99th percentile. */
+  readonly readP99Ms?: (() => number | null) | undefined;
+  readonly presenceTtlMs?: number | undefined;
   /** Like `replicas`. Default: 4096. */
   readonly rangeCount?: number | undefined;
   readonly healthIntervalMs?: number | undefined;
@@ -35,6 +51,10 @@ export interface ClusterSummary {
   readonly clusterId: string;
   /** 0 until the first layout exists. */
   readonly epoch: number;
+  /** Steps that the ring has made; it grows while ranges change hands. */
+  readonly step: number;
+  /** Whether ranges change hands now. */
+  readonly rebalancing: boolean;
   readonly ready: boolean;
   readonly replicas: number;
   readonly writeQuorum: number;
@@ -51,16 +71,21 @@ const RANGE_COUNT = 4096;
 export class Cluster implements Placement, AsyncDisposable {
   readonly #options: ClusterOptions;
   readonly #record: ClusterRecord;
-  readonly #layouts: LayoutRepository;
+  readonly #rings: RingRepository;
   readonly #nodeRepository: NodeRepository;
   readonly #stop = new AbortController();
   readonly #stack = new AsyncDisposableStack();
+  readonly #gate: StepGate;
   readonly health: HealthMonitor;
+  #presence: Presence | undefined;
+  #acknowledging: Promise<void> = Promise.resolve();
+  /** Called whenever another state of the ring, or other nodes, are in use. */
+  readonly #listeners = new Set<() => void>();
   #registered: readonly RegisteredNode[] = [];
   #nodes: readonly StorageNode[] = [];
   /** The removed nodes too: an old layout may name them. */
   #known: ReadonlyMap<string, StorageNode> = new Map();
-  #owners: RangeOwners | null = null;
+  #view: RingView | null = null;
   #reload: Promise<void> | undefined;
   #reloadAgain = false;
 
@@ -68,7 +93,8 @@ export class Cluster implements Placement, AsyncDisposable {
     const { database, probe, clock, logger } = options;
     this.#options = options;
     this.#record = record;
-    this.#layouts = new LayoutRepository(database.kysely);
+    this.#rings = new RingRepository(database.kysely);
+    this.#gate = new StepGate(clock);
     this.#nodeRepository = new NodeRepository(database.kysely);
     this.health = new HealthMonitor({
       nodes: () => this.#nodes,
@@ -93,6 +119,7 @@ export class Cluster implements Placement, AsyncDisposable {
     const cluster = new Cluster(options, record);
     await using stack = new AsyncDisposableStack();
     stack.use(cluster);
+    await cluster.#appear();
     await cluster.#follow();
     await cluster.health.runOnce(cluster.#stop.signal);
     cluster.#startLoops();
@@ -115,12 +142,22 @@ export class Cluster implements Placement, AsyncDisposable {
   }
 
   /** Null until the first layout exists. */
+  get state(): RingState | null {
+    return this.#view?.state ?? null;
+  }
+
+  /** The layout that is in use, or from which the ring is on its way; null until the first one exists. */
   get layout(): Layout | null {
-    return this.#owners?.layout ?? null;
+    return this.#view?.state.base ?? null;
+  }
+
+  /** This coordinator among the others. */
+  get presence(): Presence {
+    return this.#presence!;
   }
 
   get ready(): boolean {
-    return this.#owners !== null;
+    return this.#view !== null;
   }
 
   get replicas(): number {
@@ -131,18 +168,38 @@ export class Cluster implements Placement, AsyncDisposable {
     return Math.floor(this.replicas / 2) + 1;
   }
 
-  ownersOf(position: number): readonly StorageNode[] {
-    const owners = this.#ownersOrThrow();
-    return owners.ownersOf(rangeOf(position, owners.layout.rangeCount));
+  rangeOf(position: number): number {
+    return rangeOf(position, this.#viewOrThrow().state.base.rangeCount);
   }
 
-  fallbacksOf(position: number): readonly StorageNode[] {
-    const owners = this.#ownersOrThrow();
-    return owners.fallbacksOf(rangeOf(position, owners.layout.rangeCount));
+  writeTargetsOf(position: number): WriteTargets {
+    const view = this.#viewOrThrow();
+    return view.writeTargetsOf(rangeOf(position, view.state.base.rangeCount));
+  }
+
+  readSourcesOf(position: number): ReadSources {
+    const view = this.#viewOrThrow();
+    return view.readSourcesOf(rangeOf(position, view.state.base.rangeCount));
+  }
+
+  enter(): RingPermit {
+    return this.#gate.enter();
+  }
+
+  /** The listener hears whenever the ring or the nodes changed. The returned function ends that. */
+  onChange(listener: () => void): () => void {
+    const own = () => listener();
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
   }
 
   nodes(): readonly StorageNode[] {
     return this.#nodes;
+  }
+
+  /** The node, also when it is removed; undefined when there never was one. */
+  nodeById(id: string): StorageNode | undefined {
+    return this.#known.get(id);
   }
 
   /** What the database says of every node that is not removed. */
@@ -164,6 +221,8 @@ export class Cluster implements Placement, AsyncDisposable {
     return {
       clusterId: this.id,
       epoch: this.layout?.epoch ?? 0,
+      step: this.state?.step ?? 0,
+      rebalancing: (this.state?.target ?? null) !== null,
       ready: this.ready,
       replicas: this.replicas,
       writeQuorum: this.writeQuorum,
@@ -200,11 +259,29 @@ export class Cluster implements Placement, AsyncDisposable {
     }
   }
 
+  /** Before the ring is read: a barrier that this coordinator does not hold up must not need it. */
+  async #appear(): Promise<void> {
+    const { database, clock, logger, coordinatorId = randomUUID(), readP99Ms, presenceTtlMs } = this.#options;
+    this.#presence = this.#stack.use(
+      await Presence.open({
+        database,
+        gate: this.#gate,
+        clock,
+        logger,
+        id: coordinatorId,
+        onBehind: () => void this.#tryReload(),
+        ttlMs: presenceTtlMs,
+        ...(readP99Ms && { readP99Ms }),
+      }),
+    );
+  }
+
   async #follow(): Promise<void> {
     const { notifications } = this.#options.database;
     this.#stack.defer(await notifications.subscribe(CLUSTER_CHANNEL, () => void this.#tryReload()));
     this.#stack.defer(notifications.onGap(() => void this.#tryReload()));
     await this.reload();
+    await this.#acknowledging;
   }
 
   #startLoops(): void {
@@ -230,9 +307,9 @@ export class Cluster implements Placement, AsyncDisposable {
 
   async #load(): Promise<void> {
     // A layout names only nodes that were registered before it, so it has to be read first.
-    const epoch = await this.#layouts.latestEpoch();
-    const current = this.#owners?.layout ?? null;
-    const layout = epoch === (current?.epoch ?? 0) ? current : await this.#layouts.latest();
+    const current = this.#view?.state ?? null;
+    const step = await this.#rings.step();
+    const state = step === (current?.step ?? 0) ? current : await this.#rings.read();
     const all = await this.#nodeRepository.list();
     const known = new Map(
       all.map(({ id, url, zone }): [string, StorageNode] => {
@@ -244,14 +321,26 @@ export class Cluster implements Placement, AsyncDisposable {
     );
     this.#known = known;
     this.#registered = all.filter(({ state }) => state !== 'removed');
-    this.#nodes = this.#registered.map(({ id }) => known.get(id)!);
-    if (layout === null) return;
-    if (layout !== current) {
-      this.#options.logger.info({ epoch: layout.epoch, members: layout.members.length }, 'layout in use');
-    } else if (this.#owners?.isMadeOf(known)) {
-      return;
+    const nodes = this.#registered.map(({ id }) => known.get(id)!);
+    this.#nodes = nodes;
+    if (state !== null) this.#use(state, known, nodes);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #use(state: RingState, known: ReadonlyMap<string, StorageNode>, nodes: readonly StorageNode[]): void {
+    const current = this.#view;
+    if (state === current?.state && current.isMadeOf(known, nodes)) return;
+    this.#view = new RingView(state, known, nodes);
+    if (state === current?.state) return;
+    this.#gate.moveTo(state.step);
+    this.#acknowledging = this.presence.acknowledge(state.step);
+    if (state.base !== current?.state.base || state.target !== current.state.target) {
+      const { base, target, step } = state;
+      this.#options.logger.info(
+        { step, epoch: base.epoch, target: target?.epoch, members: (target ?? base).members.length },
+        'layout in use',
+      );
     }
-    this.#owners = new RangeOwners(layout, known);
   }
 
   async #noteSeen(): Promise<void> {
@@ -261,8 +350,8 @@ export class Cluster implements Placement, AsyncDisposable {
     });
   }
 
-  #ownersOrThrow(): RangeOwners {
-    if (this.#owners !== null) return this.#owners;
+  #viewOrThrow(): RingView {
+    if (this.#view !== null) return this.#view;
     throw new AppError<ErrorCode>(
       'cluster_not_ready',
       'Too few storage nodes have registered yet to store anything.',

@@ -13,8 +13,8 @@ export class LayoutRepository {
   }
 
   /** The epoch of the latest layout; 0 when there is none. */
-  async latestEpoch(): Promise<number> {
-    const row = await this.#database
+  async latestEpoch(within?: Transaction): Promise<number> {
+    const row = await (within ?? this.#database)
       .selectFrom('layouts')
       .select(({ fn }) => fn.max('epoch').as('epoch'))
       .executeTakeFirst();
@@ -33,8 +33,8 @@ export class LayoutRepository {
   }
 
   /** Null when there is no such epoch. */
-  async byEpoch(epoch: number): Promise<Layout | null> {
-    const row = await this.#database
+  async byEpoch(epoch: number, within?: Transaction): Promise<Layout | null> {
+    const row = await (within ?? this.#database)
       .selectFrom('layouts')
       .select('encoded')
       .where('epoch', '=', epoch)

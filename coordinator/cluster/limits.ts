@@ -28,7 +28,6 @@ export const EXPIRY_INTERVAL_MS = 30_000;
 export const SWEEP_LEASE_MS = 90_000;
 /** Chunks in one page of a node's listing, and in one question to the database. */
 export const SWEEP_PAGE_CHUNKS = 1000;
-export const SWEEP_PAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Deletions under way on one node at a time. */
 export const SWEEP_DELETES_MAX = 4;
 /** Nodes swept at a time. */
@@ -38,3 +37,23 @@ export const SWEEP_NODES_MAX = 4;
 export const WEIGHT_DEFAULT = 1;
 export const ZONE_DEFAULT = 'default';
 export const WEIGHT_MAX = 1_000_000;
+
+/** How long a coordinator that says nothing more holds up a change of the ring. */
+export const PRESENCE_TTL_MS = 10_000;
+export const PRESENCE_INTERVAL_MS = 2000;
+/** A coordinator stops writing after this share of its lease, so clocks may differ in speed by the rest. */
+export const PRESENCE_SAFETY_SHARE = 0.75;
+/** How often a barrier looks, if no notification comes. */
+export const BARRIER_POLL_MS = 250;
+
+/** Longest page of a node's listing. */
+export const INVENTORY_PAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** Longest wait for a node that looks through a range. */
+export const DIGEST_TIMEOUT_MS = 30_000;
+/** Longest wait for a node that drops a range. */
+export const DROP_TIMEOUT_MS = 60_000;
+/** Longest wait for a node that copies one chunk from another. */
+export const CHUNK_COPY_TIMEOUT_MS = 30_000;
+/** A pull tells its progress once a second. */
+export const PULL_IDLE_TIMEOUT_MS = 15_000;
+export const PULL_LINE_BYTES_MAX = 64 * 1024;

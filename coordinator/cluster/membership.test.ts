@@ -20,7 +20,9 @@ describe.each(ENGINES)('membership on %s', (engine) => {
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {
     const { kysely } = database;
-    for (const table of ['layouts', 'nodes', 'cluster'] as const) await kysely.deleteFrom(table).execute();
+    for (const table of ['coordinators', 'ring', 'layouts', 'nodes', 'cluster'] as const) {
+      await kysely.deleteFrom(table).execute();
+    }
     probe = new FakeNodes();
     stack = new AsyncDisposableStack();
   });
@@ -71,7 +73,9 @@ describe.each(ENGINES)('membership on %s', (engine) => {
     const fakes = Array.from({ length: 5 }, () => probe.add());
     for (const { url } of fakes.slice(0, 3)) await membership.register({ url });
     expect(cluster.ready).toBe(false);
-    expect(() => cluster.ownersOf(0)).toThrow(expect.objectContaining({ code: 'cluster_not_ready' }));
+    expect(() => cluster.writeTargetsOf(0).owners).toThrow(
+      expect.objectContaining({ code: 'cluster_not_ready' }),
+    );
     expect(await membership.register({ url: fakes[3]!.url })).toMatchObject({ state: 'active' });
     expect(cluster.ready).toBe(true);
     expect(cluster.layout).toMatchObject({ epoch: 1, replicas: REPLICAS, rangeCount: 64 });
@@ -119,7 +123,7 @@ describe.each(ENGINES)('membership on %s', (engine) => {
       id: moved!.id,
       state: 'active',
     });
-    const owners = cluster.ownersOf(0);
+    const owners = cluster.writeTargetsOf(0).owners;
     expect(owners.find(({ id }) => id === moved!.id)?.url).toBe('http://elsewhere:7000');
     expect(cluster.nodes()).toHaveLength(3);
   });

@@ -4,6 +4,7 @@ import { assign, RingError } from '../../lib/hashring/index.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { NodeStats } from '../../lib/node-api/schema.ts';
 import type { DatabaseHandle, Transaction } from '../database/database.ts';
+import type { NodeState } from '../database/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import { CLUSTER_CHANNEL, type Cluster } from './cluster.ts';
 import { ClusterRepository } from './cluster-repository.ts';
@@ -11,6 +12,7 @@ import { LayoutRepository } from './layout-repository.ts';
 import { HEALTH_TIMEOUT_MS, REGISTER_RETRY_MS, WEIGHT_DEFAULT, ZONE_DEFAULT } from './limits.ts';
 import { foreignCluster, type NodeProbe } from './node-probe.ts';
 import { NodeRepository, type RegisteredNode } from './node-repository.ts';
+import { RingRepository } from './ring-repository.ts';
 
 export interface MembershipOptions {
   readonly database: DatabaseHandle;
@@ -37,6 +39,7 @@ export class Membership {
   readonly #clusters: ClusterRepository;
   readonly #nodes: NodeRepository;
   readonly #layouts: LayoutRepository;
+  readonly #rings: RingRepository;
 
   constructor(options: MembershipOptions) {
     const { kysely } = options.database;
@@ -44,6 +47,7 @@ export class Membership {
     this.#clusters = new ClusterRepository(kysely);
     this.#nodes = new NodeRepository(kysely);
     this.#layouts = new LayoutRepository(kysely);
+    this.#rings = new RingRepository(kysely);
   }
 
   /**
@@ -128,6 +132,7 @@ export class Membership {
     const { replicas, rangeCount } = cluster.record;
     const layout = assign(null, nodes, { epoch: 1, replicas, rangeCount });
     await this.#layouts.append(layout, transaction);
+    await this.#rings.begin(transaction, layout);
     const ids = nodes.map(({ id }) => id);
     await this.#nodes.setState(transaction, ids, 'active');
     await database.notifications.publish(CLUSTER_CHANNEL, 'layout', transaction);
@@ -148,13 +153,14 @@ export class Membership {
     };
     if (known === null) await this.#nodes.insert(transaction, node);
     else await this.#nodes.update(transaction, node);
-    if (known?.state === 'removed') await this.#nodes.setState(transaction, [id], 'joined');
+    if (known?.state === 'removed' || known?.state === 'lost')
+      await this.#nodes.setState(transaction, [id], 'joined');
   }
 
   /** An active node owns data: its address cannot pass to another before an operator has removed it. */
   async #refuseTaken(url: string, nodeId: string, within?: Transaction): Promise<void> {
     const atUrl = await this.#nodes.findByUrl(url, within);
-    if (atUrl === null || atUrl.id === nodeId || atUrl.state !== 'active') return;
+    if (atUrl === null || atUrl.id === nodeId || !OWNING_STATES.has(atUrl.state)) return;
     throw new AppError<ErrorCode>(
       'node_identity_mismatch',
       `At ${url} answers node ${nodeId}, but the active node ${atUrl.id} is registered there. If its data is lost, remove it first.`,
@@ -175,6 +181,9 @@ export class Membership {
     );
   }
 }
+
+/** Nodes in these states have data that is nowhere else, or may have. */
+const OWNING_STATES: ReadonlySet<NodeState> = new Set(['active', 'draining']);
 
 /** The URL without a trailing slash; `invalid_request` when it is more than scheme, host and port. */
 export function normalizeUrl(text: string): string {

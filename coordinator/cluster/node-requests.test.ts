@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { systemClock } from '../../lib/clock/clock.ts';
 import { NEXT_CURSOR_HEADER } from '../../lib/node-api/targets.ts';
 import { deriveKey, verifyTarget } from '../../lib/signing/signed-url.ts';
-import { HttpNodeInventory } from './node-inventory.ts';
+import { HttpNodeInventory, WHOLE_RING } from './node-inventory.ts';
 import { HttpNodeProbe } from './node-probe.ts';
 import { NodeRequests } from './node-requests.ts';
 
@@ -145,9 +145,11 @@ test('a listing is read page by page, and a chunk is deleted by its place', asyn
     response.writeHead(200, isFirst ? { [NEXT_CURSOR_HEADER]: '0000002a/chunk-0000' } : {});
     response.end(`${JSON.stringify(lines[isFirst ? 0 : 1])}\n`);
   };
-  const first = await inventory.list(node, { after: null, limit: 1 }, signal);
-  expect(first.chunks).toEqual([{ id: 'chunk-0000', position: 42, length: 10, createdAtMs: 1234 }]);
-  const second = await inventory.list(node, { after: first.nextCursor, limit: 1 }, signal);
+  const first = await inventory.list(node, WHOLE_RING, { after: null, limit: 1 }, signal);
+  expect(first.chunks).toEqual([
+    { id: 'chunk-0000', position: 42, length: 10, checksum: expect.any(Number), createdAtMs: 1234 },
+  ]);
+  const second = await inventory.list(node, WHOLE_RING, { after: first.nextCursor, limit: 1 }, signal);
   expect(second).toMatchObject({ chunks: [{ id: 'chunk-0001', position: 0xffff_ffff }], nextCursor: null });
   await inventory.delete(node, first.chunks[0]!, signal);
   expect(seen).toEqual([
@@ -166,7 +168,7 @@ test('a chunk that is gone already counts as deleted; a refusal does not', async
   answer = (_, response) => json(response, 500, { code: 'internal' });
   await expect(inventory.delete(node, chunk, signal)).rejects.toMatchObject(unreachable('500 (internal)'));
   answer = (_, response) => response.end('{"id":"short"}\n');
-  await expect(inventory.list(node, { after: null, limit: 1 }, signal)).rejects.toMatchObject(
-    unreachable('listing is not readable'),
+  await expect(inventory.list(node, WHOLE_RING, { after: null, limit: 1 }, signal)).rejects.toMatchObject(
+    unreachable('answer is not readable'),
   );
 });

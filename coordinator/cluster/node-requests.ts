@@ -6,7 +6,7 @@ import type { ErrorCode } from '../errors.ts';
 import { SIGNATURE_LIFETIME_S } from './limits.ts';
 
 export interface NodeRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
   /** Path and query. */
   readonly target: string;
   readonly signed: boolean;
@@ -15,7 +15,16 @@ export interface NodeRequest {
   /** From the first byte sent to the last one received. */
   readonly timeoutMs: number;
   readonly limitBytes: number;
+  /** How long the signature stays valid; default: a minute. */
+  readonly lifetimeS?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A request whose answer comes line by line, for as long as it takes. */
+export interface LineRequest extends Omit<NodeRequest, 'timeoutMs' | 'limitBytes'> {
+  /** Longest time without a byte. */
+  readonly idleTimeoutMs: number;
+  readonly lineBytesMax: number;
 }
 
 export interface NodeAnswer {
@@ -60,6 +69,50 @@ export class NodeRequests {
     }
   }
 
+  /**
+   * Hands on every line of a 200 answer as it comes; resolves at its end. Any other answer resolves too, and is given
+   * whole. Rejections are those of `send`.
+   */
+  async lines(
+    url: string,
+    wanted: LineRequest,
+    onLine: (line: string) => void,
+  ): Promise<NodeAnswer | undefined> {
+    const { dispatcher } = this.#options;
+    try {
+      const response = await request(`${url}${this.#sign(wanted)}`, {
+        method: wanted.method,
+        dispatcher,
+        signal: wanted.signal ?? null,
+        headersTimeout: wanted.idleTimeoutMs,
+        bodyTimeout: wanted.idleTimeoutMs,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(wanted.body ?? {}),
+      });
+      if (response.statusCode !== 200) {
+        const text = (await response.body.text()).slice(0, wanted.lineBytesMax);
+        return { status: response.statusCode, text, header: () => undefined };
+      }
+      let rest = '';
+      for await (const piece of response.body as AsyncIterable<Buffer>) {
+        const parts = (rest + piece.toString('latin1')).split('\n');
+        rest = parts.pop()!;
+        if (rest.length > wanted.lineBytesMax) throw new Error('a line of the answer is too long');
+        for (const part of parts) onLine(Buffer.from(part, 'latin1').toString('utf8'));
+      }
+      if (rest !== '') onLine(Buffer.from(rest, 'latin1').toString('utf8'));
+      return undefined;
+    } catch (error) {
+      if (wanted.signal?.aborted) throw wanted.signal.reason;
+      throw unreachable(url, detailOf(error), error);
+    }
+  }
+
+  /** The URL under which another node may read from this one for a while. */
+  urlOf(url: string, target: string): string {
+    return `${url}${this.#sign({ method: 'GET', target })}`;
+  }
+
   async #exchange(url: string, wanted: NodeRequest, signal: AbortSignal): Promise<NodeAnswer> {
     const { dispatcher } = this.#options;
     const response = await request(`${url}${wanted.signed ? this.#sign(wanted) : wanted.target}`, {
@@ -84,9 +137,13 @@ export class NodeRequests {
     return { status: response.statusCode, text: Buffer.concat(pieces).toString('utf8'), header };
   }
 
-  #sign({ method, target }: NodeRequest): string {
+  #sign({
+    method,
+    target,
+    lifetimeS = SIGNATURE_LIFETIME_S,
+  }: Pick<NodeRequest, 'method' | 'target' | 'lifetimeS'>): string {
     const { clock, signingKey } = this.#options;
-    const expiresAtS = Math.floor(clock.nowMs() / 1000) + SIGNATURE_LIFETIME_S;
+    const expiresAtS = Math.floor(clock.nowMs() / 1000) + lifetimeS;
     return signTarget(signingKey, { method, target, expiresAtS });
   }
 }

@@ -8,7 +8,7 @@ import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { statusOf } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
 import type { Registration } from './membership.ts';
-import { RangeOwners } from './range-owners.ts';
+import { RingView } from './ring-view.ts';
 import { createClusterRoutes } from './routes.ts';
 
 const NOW_S = 1_700_000_000;
@@ -19,14 +19,16 @@ const layout = assign(
   nodes.map(({ id, zone }) => ({ id, zone, weight: 1 })),
   { epoch: 1, replicas: 3, rangeCount: 16 },
 );
-const range = new RangeOwners(layout, new Map(nodes.map((node) => [node.id, node])));
+const state = { step: 1, base: layout, target: null, phases: null, rebalanceId: null };
+const view = new RingView(state, new Map(nodes.map((node) => [node.id, node])), nodes);
 const rangeIndex = (position: number) => Math.floor(position / (2 ** 32 / 16));
 
 const cluster = {
   id: 'cluster-id',
   layout,
-  ownersOf: (position: number) => range.ownersOf(rangeIndex(position)),
-  fallbacksOf: (position: number) => range.fallbacksOf(rangeIndex(position)),
+  state,
+  rangeOf: rangeIndex,
+  writeTargetsOf: (position: number) => view.writeTargetsOf(rangeIndex(position)),
   healthOf: (id: string) => (id === 'a' ? 'down' : 'up'),
   summary: () => ({ clusterId: 'cluster-id', epoch: 1 }),
   reportNodes: async () => [{ id: 'a', health: 'down' }],
@@ -160,7 +162,9 @@ test('a key is located on the ring', async () => {
   expect(located.range.index).toBe(rangeIndex(position));
   expect(located.range.first <= located.position && located.position <= located.range.last).toBe(true);
   expect(located).toMatchObject({ key: 'some-chunk', epoch: 1 });
-  expect(located.owners.map(({ id }) => id)).toEqual(cluster.ownersOf(position).map(({ id }) => id));
+  expect(located.owners.map(({ id }) => id)).toEqual(
+    cluster.writeTargetsOf(position).owners.map(({ id }) => id),
+  );
   const all = [...located.owners, ...located.fallbacks].map(({ id }) => id);
   expect(all.toSorted()).toEqual(['a', 'b', 'c', 'd']);
 });

@@ -1,13 +1,14 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import type { z } from 'zod';
 import { AppError } from '../../lib/errors/app-error.ts';
-import { positionOf, rangeBounds, rangeOf } from '../../lib/hashring/index.ts';
+import { positionOf, rangeBounds } from '../../lib/hashring/index.ts';
 import { formatPosition } from '../../lib/node-api/targets.ts';
 import type { SignatureVerdict } from '../../lib/signing/signed-url.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
 import type { Membership } from './membership.ts';
 import type { StorageNode } from './placement.ts';
+import { PHASE_NAMES, phaseOf } from './ring-state.ts';
 import { locateSchema, registrationSchema } from './schema.ts';
 
 export interface ClusterRoutesOptions {
@@ -39,17 +40,18 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
   app.get('/admin/ring/locate', requireAdmin, (context) => {
     const { key } = parse(locateSchema, context.req.query());
     const position = positionOf(key);
-    const owners = cluster.ownersOf(position);
-    const fallbacks = cluster.fallbacksOf(position);
-    const layout = cluster.layout!;
-    const range = rangeOf(position, layout.rangeCount);
-    const { first, last } = rangeBounds(range, layout.rangeCount);
+    const { owners, fallbacks } = cluster.writeTargetsOf(position);
+    const { base, step } = cluster.state!;
+    const range = cluster.rangeOf(position);
+    const { first, last } = rangeBounds(range, base.rangeCount);
     const describe = ({ id, url, zone }: StorageNode) => ({ id, url, zone, health: cluster.healthOf(id) });
     return context.json({
       key,
       position: formatPosition(position),
       range: { index: range, first: formatPosition(first), last: formatPosition(last) },
-      epoch: layout.epoch,
+      epoch: base.epoch,
+      step,
+      phase: PHASE_NAMES[phaseOf(cluster.state!, range)],
       owners: owners.map(describe),
       fallbacks: fallbacks.map(describe),
     });

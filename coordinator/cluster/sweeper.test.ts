@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Leases } from '../database/leases.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import type { HealthChange } from './health.ts';
-import type { ListedChunk, NodeInventory } from './node-inventory.ts';
+import type { Interval, ListedChunk, NodeInventory } from './node-inventory.ts';
 import type { NodeHealth, StorageNode } from './placement.ts';
 import { Sweeper, type SweeperOptions } from './sweeper.ts';
 import { ManualClock } from './test-support/manual-clock.ts';
@@ -11,14 +11,14 @@ const MINUTE_MS = 60_000;
 const node = (id: string): StorageNode => ({ id, url: `http://${id}:1`, zone: 'z' });
 
 /** Chunks on nodes, pages of two, and a log of what was asked in which order. */
-class FakeInventory implements NodeInventory {
+class FakeInventory implements Pick<NodeInventory, 'list' | 'delete'> {
   readonly chunks = new Map<string, ListedChunk[]>();
   readonly log: string[] = [];
   readonly failing = new Set<string>();
   pageSize = 2;
 
   put(nodeId: string, ids: readonly string[], createdAtMs = 0): void {
-    const chunks = ids.map((id, position) => ({ id, position, length: 10, createdAtMs }));
+    const chunks = ids.map((id, position) => ({ id, position, length: 10, checksum: 0, createdAtMs }));
     this.chunks.set(nodeId, chunks);
   }
 
@@ -26,7 +26,7 @@ class FakeInventory implements NodeInventory {
     return (this.chunks.get(nodeId) ?? []).map(({ id }) => id);
   }
 
-  async list({ id }: StorageNode, { after }: { after: string | null }) {
+  async list({ id }: StorageNode, _: Interval, { after }: { after: string | null }) {
     this.log.push(`list ${id} ${after ?? 'start'}`);
     if (this.failing.has(id)) throw new Error('node failed');
     const first = after === null ? 0 : Number(after);
@@ -37,7 +37,7 @@ class FakeInventory implements NodeInventory {
     return { chunks, nextCursor: isLast ? null : String(next) };
   }
 
-  async delete({ id }: StorageNode, chunk: ListedChunk) {
+  async delete({ id }: StorageNode, chunk: Pick<ListedChunk, 'id'>) {
     this.log.push(`delete ${id} ${chunk.id}`);
     this.chunks.set(
       id,

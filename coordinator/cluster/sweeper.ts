@@ -13,14 +13,14 @@ import {
   SWEEP_NODES_MAX,
   SWEEP_PAGE_CHUNKS,
 } from './limits.ts';
-import type { InventoryPage, ListedChunk, NodeInventory } from './node-inventory.ts';
+import { type InventoryPage, type ListedChunk, type NodeInventory, WHOLE_RING } from './node-inventory.ts';
 import type { Placement, StorageNode } from './placement.ts';
 
 export interface SweeperOptions {
   readonly objects: Pick<ObjectRepository, 'aliveAmong' | 'expireOpen'>;
   readonly placement: Pick<Placement, 'nodes' | 'healthOf'>;
   readonly health: Pick<HealthMonitor, 'onChange'>;
-  readonly inventory: NodeInventory;
+  readonly inventory: Pick<NodeInventory, 'list' | 'delete'>;
   readonly leases: Leases;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -182,7 +182,12 @@ export class Sweeper implements AsyncDisposable {
       let after: string | null = null;
       do {
         signal.throwIfAborted();
-        const page: InventoryPage = await inventory.list(node, { after, limit: SWEEP_PAGE_CHUNKS }, signal);
+        const page: InventoryPage = await inventory.list(
+          node,
+          WHOLE_RING,
+          { after, limit: SWEEP_PAGE_CHUNKS },
+          signal,
+        );
         await this.#sweepPage(node, page.chunks, signal);
         if (page.nextCursor !== null && page.nextCursor === after)
           throw new Error('the listing does not end');

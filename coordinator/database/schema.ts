@@ -1,4 +1,4 @@
-import type { Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
+import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
 
 /**
  * The tables as Kysely sees them. On both engines bigint arrives as a number (never beyond 2^53-1), timestamps
@@ -12,6 +12,13 @@ export interface Schema {
   chunks: ChunksTable;
   videos: VideosTable;
   leases: LeasesTable;
+  ring: RingTable;
+  coordinators: CoordinatorsTable;
+  rebalances: RebalancesTable;
+  rebalance_copies: RebalanceCopiesTable;
+  range_checks: RangeChecksTable;
+  short_chunks: ShortChunksTable;
+  cluster_events: ClusterEventsTable;
 }
 
 /** Exactly one row, from the first start on. */
@@ -24,8 +31,12 @@ export interface ClusterTable {
   admin_token_hash: Uint8Array | null;
 }
 
-/** `joined`: registered, owns nothing. `active`: a member of the layout. `removed`: kept for the record. */
-export type NodeState = 'joined' | 'active' | 'removed';
+/**
+ * `joined`: registered, owns nothing yet. `active`: owns its share. `draining`: its ranges are on their way to
+ * others. `drained`: they have gone, it may be removed. `lost`: it was away too long, its ranges were given to
+ * others. `removed`: kept for the record.
+ */
+export type NodeState = 'joined' | 'active' | 'draining' | 'drained' | 'lost' | 'removed';
 
 export interface NodesTable {
   id: string;
@@ -34,6 +45,8 @@ export interface NodesTable {
   weight: number;
   state: NodeState;
   capacity_bytes: number;
+  /** Changes when a node has lost data; null until it was first asked. */
+  data_id: Generated<string | null>;
   registered_at: Generated<Date>;
   last_seen_at: Generated<Date>;
 }
@@ -88,6 +101,101 @@ export interface LeasesTable {
   holder: string;
   expires_at: Date;
 }
+
+/** Where the ring stands; exactly one row once there is a layout. See `RingState`. */
+export interface RingTable {
+  singleton: Generated<boolean>;
+  step: number;
+  base_epoch: number;
+  target_epoch: number | null;
+  phases: Uint8Array | null;
+  rebalance_id: string | null;
+  changed_at: Generated<Date>;
+}
+
+/** Running coordinators; one whose row has expired does not write. */
+export interface CoordinatorsTable {
+  id: string;
+  /** The latest step of the ring that it uses, with no write under way that began earlier. */
+  step: number;
+  /** How long its reads took to begin lately, 99th percentile. */
+  read_p99_ms: number | null;
+  started_at: Generated<Date>;
+  expires_at: Date;
+}
+
+/** `paused`: nothing is copied. `cancelling`: on the way back. `superseded`: a further change took its place. */
+export type RebalanceState = 'running' | 'paused' | 'cancelling' | 'superseded' | 'cancelled' | 'finished';
+
+export interface RebalancesTable {
+  id: string;
+  state: RebalanceState;
+  reason: string;
+  changes: JsonColumn;
+  plan: JsonColumn;
+  /** What the operator had wanted before: where a cancel goes back to. */
+  before_epoch: number;
+  base_epoch: number;
+  target_epoch: number;
+  /** Null: no limit. */
+  bytes_per_second: number | null;
+  concurrency: number | null;
+  /** What holds it up now. */
+  error: string | null;
+  /** Time spent running, pauses not counted. */
+  active_ms: Generated<number>;
+  created_at: Generated<Date>;
+  finished_at: Date | null;
+}
+
+export interface RebalanceCopiesTable {
+  rebalance_id: string;
+  /** Both inclusive. */
+  first_range: number;
+  last_range: number;
+  node_id: string;
+  /** As planned. */
+  chunks: number;
+  bytes: number;
+  copied_chunks: Generated<number>;
+  copied_bytes: Generated<number>;
+  done: Generated<boolean>;
+}
+
+export interface RangeChecksTable {
+  range: number;
+  /** Null, like `checked_at`, until the first check. */
+  checked_step: number | null;
+  checked_at: Date | null;
+  chunks: Generated<number>;
+  bytes: Generated<number>;
+  missing_copies: Generated<number>;
+  /** Since when a copy may be missing that the last check has not seen; null when nothing points to that. */
+  suspected_at: Date | null;
+  suspicion: string | null;
+}
+
+export interface ShortChunksTable {
+  id: string;
+  position: number;
+  length: number;
+  checksum: number;
+  copies: number;
+  found_at: Generated<Date>;
+  attempts: Generated<number>;
+  problem: string | null;
+}
+
+export interface ClusterEventsTable {
+  id: Generated<number>;
+  at: Generated<Date>;
+  kind: string;
+  node_id: string | null;
+  details: JsonColumn;
+}
+
+/** Written as text, read as what it says. */
+export type JsonColumn = ColumnType<unknown, string, string>;
 
 /**
  * Failures that speak about the database and not about a statement arrive as `database_unavailable`. PGlite has

@@ -1,5 +1,12 @@
 import { AppError } from '../../../lib/errors/app-error.ts';
-import type { NodeHealth, Placement, StorageNode } from '../../cluster/placement.ts';
+import type {
+  NodeHealth,
+  Placement,
+  ReadSources,
+  RingPermit,
+  StorageNode,
+  WriteTargets,
+} from '../../cluster/placement.ts';
 import type { ChunkRef } from '../../objects/manifest.ts';
 import type { ChunkBody, NodeClient, OutgoingChunk } from '../node-client.ts';
 
@@ -14,6 +21,11 @@ export class FakeNodes implements NodeClient, Placement {
   readonly faults = new Map<string, Fault>();
   readonly health = new Map<string, NodeHealth>();
   readonly failures: string[] = [];
+  /** Indices of the old and the new owners while the range changes hands. */
+  moving: readonly [readonly number[], readonly number[]] | undefined;
+  /** Permits that were not given back. */
+  permits = 0;
+  permitsValid = true;
   /** Answers given up by the reader while bytes were still to come. */
   cancelled = 0;
   /** Bytes a node may still send before its connection breaks; Infinity when absent. */
@@ -31,12 +43,37 @@ export class FakeNodes implements NodeClient, Placement {
     for (const node of this.#nodes) this.stored.set(node.id, new Map());
   }
 
-  ownersOf(): readonly StorageNode[] {
-    return this.#nodes.slice(0, this.replicas);
+  rangeOf(): number {
+    return 0;
   }
 
-  fallbacksOf(): readonly StorageNode[] {
-    return this.#nodes.slice(this.replicas);
+  writeTargetsOf(): WriteTargets {
+    if (this.moving !== undefined) {
+      const [from, to] = this.moving.map((indices) => indices.map((index) => this.#nodes[index]!)) as [
+        StorageNode[],
+        StorageNode[],
+      ];
+      const owners = [...new Set([...from, ...to])];
+      return { owners, sets: [from, to], fallbacks: this.#nodes.filter((node) => !owners.includes(node)) };
+    }
+    const owners = this.#nodes.slice(0, this.replicas);
+    return { owners, sets: [owners], fallbacks: this.#nodes.slice(this.replicas) };
+  }
+
+  readSourcesOf(): ReadSources {
+    return { owners: this.#nodes.slice(0, this.replicas), others: this.#nodes.slice(this.replicas) };
+  }
+
+  enter(): RingPermit {
+    this.permits += 1;
+    let left = false;
+    return {
+      isValid: () => this.permitsValid,
+      leave: () => {
+        if (!left) this.permits -= 1;
+        left = true;
+      },
+    };
   }
 
   nodes(): readonly StorageNode[] {

@@ -1,7 +1,9 @@
 import type { Migration } from 'kysely/migration';
 import { initial } from './0001-initial.ts';
+import { rebalancing } from './0002-rebalancing.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
+  '0002-rebalancing': rebalancing,
 };
