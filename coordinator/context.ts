@@ -10,6 +10,8 @@ import { createRequireAdmin } from './auth/require-admin.ts';
 import { SqlAdminTokenStore } from './auth/sql-admin-token-store.ts';
 import { openBytePath } from './byte-path.ts';
 import { Cluster } from './cluster/cluster.ts';
+import { createEventRoutes } from './cluster/event-routes.ts';
+import { ClusterEvents } from './cluster/events.ts';
 import { Membership } from './cluster/membership.ts';
 import { HttpNodeInventory } from './cluster/node-inventory.ts';
 import { HttpNodeProbe } from './cluster/node-probe.ts';
@@ -82,12 +84,19 @@ export async function openContext(
       downAfterMs: config.DOWN_AFTER,
     }),
   );
+  const events = stack.use(await ClusterEvents.open(database, logger));
+  stack.defer(
+    cluster.health.onChange(({ nodeId, from, to, reason }) =>
+      events.record(`node_${to}`, nodeId, { from, reason, coordinatorId }),
+    ),
+  );
   const membership = new Membership({
     database,
     cluster,
     probe,
     clock,
     logger,
+    onRegistered: ({ id, url, state }) => events.record('node_registered', id, { url, state }),
     bootstrapNodes: config.BOOTSTRAP_NODES,
   });
   const sweeper = new Sweeper({
@@ -175,6 +184,7 @@ export async function openContext(
         basePath: API_PREFIX,
         bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
       }),
+      createEventRoutes({ events, requireAdmin, stopping }),
       createClusterRoutes({
         membership,
         cluster,

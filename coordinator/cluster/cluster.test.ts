@@ -222,6 +222,9 @@ test('reports ask the nodes that are not down', async () => {
     chunkCount: 3,
     disk: 'ok',
     lastSeenAt: new Date(clock.nowMs()).toISOString(),
+    ranges: 0,
+    primaryRanges: 0,
+    targetRanges: null,
   });
   expect(byId.get(probe.nodes[1]!.id)).toMatchObject({
     health: 'down',

@@ -57,3 +57,16 @@ export const CHUNK_COPY_TIMEOUT_MS = 30_000;
 /** A pull tells its progress once a second. */
 export const PULL_IDLE_TIMEOUT_MS = 15_000;
 export const PULL_LINE_BYTES_MAX = 64 * 1024;
+
+/** Events that are kept; older ones are forgotten. */
+export const EVENTS_KEPT = 10_000;
+/** Below what a notification may carry. */
+export const EVENT_PAYLOAD_BYTES_MAX = 7900;
+/** Kept events that a client which comes back is told at most. */
+export const EVENTS_REPLAYED_MAX = 1000;
+/** So that proxies and clients see that the stream lives. */
+export const EVENT_HEARTBEAT_MS = 15_000;
+/** Events that wait for a client that does not read; then it is cut off and may come back. */
+export const EVENTS_WAITING_MAX = 1000;
+/** Longest JSON body of an admin request. */
+export const ADMIN_BODY_BYTES_MAX = 64 * 1024;

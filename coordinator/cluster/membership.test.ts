@@ -128,6 +128,14 @@ describe.each(ENGINES)('membership on %s', (engine) => {
     expect(cluster.nodes()).toHaveLength(3);
   });
 
+  test('zone and weight of a node that owns ranges do not change because it registers again', async () => {
+    const { membership } = await openCoordinator();
+    const fakes = Array.from({ length: 3 }, () => probe.add());
+    for (const { url } of fakes) await membership.register({ url, zone: 'one', weight: 5 });
+    const again = await membership.register({ url: fakes[0]!.url, zone: 'two', weight: 9 });
+    expect(again).toMatchObject({ state: 'active', zone: 'one', weight: 5 });
+  });
+
   test('a node that still answers at its old address is not moved', async () => {
     const { membership } = await openCoordinator();
     const fake = probe.add();

@@ -20,6 +20,8 @@ export interface MembershipOptions {
   readonly probe: NodeProbe;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called for each node that became one of this cluster, or changed, and was not merely registered again. */
+  readonly onRegistered?: (node: RegisteredNode) => void;
   /** The first layout is made when this many nodes are registered. */
   readonly bootstrapNodes: number;
 }
@@ -67,14 +69,16 @@ export class Membership {
     await this.#refuseTwin(wanted.url, stats.nodeId);
     await probe.claim(wanted.url, cluster.id);
     // 3. Store it, one registration at a time.
-    const node = await database.kysely.transaction().execute(async (transaction) => {
+    const { before, node } = await database.kysely.transaction().execute(async (transaction) => {
       await this.#clusters.lock(transaction);
+      const before = await this.#nodes.find(stats.nodeId, transaction);
       await this.#refuseTaken(wanted.url, stats.nodeId, transaction);
       await this.#store(transaction, wanted, stats);
       await database.notifications.publish(CLUSTER_CHANNEL, 'nodes', transaction);
-      return await this.#nodes.find(stats.nodeId, transaction);
+      return { before, node: (await this.#nodes.find(stats.nodeId, transaction))! };
     });
-    logger.info({ nodeId: stats.nodeId, url: wanted.url, state: node!.state }, 'node registered');
+    logger.info({ nodeId: stats.nodeId, url: wanted.url, state: node.state }, 'node registered');
+    if (before?.url !== node.url || before.state !== node.state) this.#options.onRegistered?.(node);
     // 4. Perhaps it was the last one that the first layout waited for.
     await this.bootstrap();
     await cluster.reload();
@@ -150,6 +154,8 @@ export class Membership {
       url: wanted.url,
       zone: wanted.zone ?? known?.zone ?? ZONE_DEFAULT,
       weight: wanted.weight ?? known?.weight ?? WEIGHT_DEFAULT,
+      // What decides over ranges changes with the ranges, and not because a node was started again.
+      ...(known !== null && OWNING_STATES.has(known.state) && { zone: known.zone, weight: known.weight }),
     };
     if (known === null) await this.#nodes.insert(transaction, node);
     else await this.#nodes.update(transaction, node);

@@ -4,6 +4,8 @@ import type { HealthMonitor } from './health.ts';
 import type { NodeProbe } from './node-probe.ts';
 import type { RegisteredNode } from './node-repository.ts';
 import type { NodeHealth } from './placement.ts';
+import { countRanges } from './range-counts.ts';
+import type { RingState } from './ring-state.ts';
 
 /** What an operator sees of a storage node. */
 export interface NodeReport {
@@ -15,6 +17,12 @@ export interface NodeReport {
   readonly health: NodeHealth;
   /** Why it is not up; null when it is. */
   readonly healthReason: string | null;
+  /** Ranges of the ring that it owns; while ranges change hands, in the layout they come from. */
+  readonly ranges: number;
+  /** Of these, the ranges whose first owner it is. */
+  readonly primaryRanges: number;
+  /** Ranges that it will own when the running rebalance has ended; null when none runs. */
+  readonly targetRanges: number | null;
   readonly capacityBytes: number;
   /** Null, like the following, when the node does not answer now. */
   readonly usedBytes: number | null;
@@ -28,6 +36,7 @@ export interface NodeReport {
 /** What a report is made from: the nodes as this coordinator knows them. */
 export interface KnownNodes {
   registeredNodes(): readonly RegisteredNode[];
+  readonly state: RingState | null;
   readonly health: Pick<HealthMonitor, 'healthOf' | 'reasonOf'>;
 }
 
@@ -37,6 +46,8 @@ export async function reportNodes(
   probe: Pick<NodeProbe, 'stats'>,
   nowMs: number,
 ): Promise<NodeReport[]> {
+  const base = known.state && countRanges(known.state.base);
+  const target = known.state?.target && countRanges(known.state.target);
   return Promise.all(
     known.registeredNodes().map(async (node): Promise<NodeReport> => {
       const isDown = known.health.healthOf(node.id) === 'down';
@@ -50,6 +61,9 @@ export async function reportNodes(
         state: node.state,
         health: known.health.healthOf(node.id),
         healthReason: known.health.reasonOf(node.id),
+        ranges: base?.get(node.id)?.ranges ?? 0,
+        primaryRanges: base?.get(node.id)?.primaryRanges ?? 0,
+        targetRanges: target ? (target.get(node.id)?.ranges ?? 0) : null,
         capacityBytes: stats?.capacityBytes ?? node.capacityBytes,
         usedBytes: stats?.usedBytes ?? null,
         chunkCount: stats?.chunkCount ?? null,

@@ -132,13 +132,23 @@ test.each([
   ['weight', { url: 'http://n:1', weight: '5' }],
   ['weight', { url: 'http://n:1', weight: -1 }],
   ['colour', { url: 'http://n:1', colour: 'red' }],
-  ['body', []],
+  ['', []],
 ])('a registration with a bad %s is refused naming it', async (field, body) => {
   const { app, registered } = createApp();
   const response = await app.request('/api/v1/admin/nodes', post(body));
   expect(response.status).toBe(400);
-  expect(await response.json()).toMatchObject({ code: 'invalid_request', field });
+  expect(await response.json()).toMatchObject({
+    code: 'invalid_request',
+    errors: [expect.objectContaining({ field })],
+  });
   expect(registered).toEqual([]);
+});
+
+test('a body that is too long is refused', async () => {
+  const { app } = createApp();
+  const response = await app.request('/api/v1/admin/nodes', post({ url: `http://${'n'.repeat(70_000)}:1` }));
+  expect(response.status).toBe(413);
+  expect(await response.json()).toMatchObject({ code: 'body_too_large' });
 });
 
 test('a body that is not JSON is refused', async () => {

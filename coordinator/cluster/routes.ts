@@ -1,11 +1,12 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import type { z } from 'zod';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { positionOf, rangeBounds } from '../../lib/hashring/index.ts';
 import { formatPosition } from '../../lib/node-api/targets.ts';
 import type { SignatureVerdict } from '../../lib/signing/signed-url.ts';
 import type { ErrorCode } from '../errors.ts';
+import { parseFields } from '../parse-fields.ts';
 import type { Cluster } from './cluster.ts';
+import { limitAdminBody, readJson } from './json-body.ts';
 import type { Membership } from './membership.ts';
 import type { StorageNode } from './placement.ts';
 import { PHASE_NAMES, phaseOf } from './ring-state.ts';
@@ -29,8 +30,8 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
     context.json({ items: await cluster.reportNodes(), nextCursor: null }),
   );
 
-  app.post('/admin/nodes', requireAdminOrNode(options), async (context) => {
-    const node = await membership.register(parse(registrationSchema, await readJson(context)));
+  app.post('/admin/nodes', requireAdminOrNode(options), limitAdminBody, async (context) => {
+    const node = await membership.register(parseFields(registrationSchema, await readJson(context)));
     const { id, url, zone, weight, state } = node;
     return context.json({ id, url, zone, weight, state, clusterId: cluster.id }, 201);
   });
@@ -38,7 +39,7 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
   app.get('/admin/cluster', requireAdmin, (context) => context.json(cluster.summary()));
 
   app.get('/admin/ring/locate', requireAdmin, (context) => {
-    const { key } = parse(locateSchema, context.req.query());
+    const { key } = parseFields(locateSchema, context.req.query());
     const position = positionOf(key);
     const { owners, fallbacks } = cluster.writeTargetsOf(position);
     const { base, step } = cluster.state!;
@@ -71,21 +72,4 @@ function requireAdminOrNode({ requireAdmin, verifyNode }: ClusterRoutesOptions):
         : 'it does not fit, so the node has another CLUSTER_SECRET';
     throw new AppError<ErrorCode>('unauthorized', `The request's signature is not valid: ${why}.`);
   };
-}
-
-async function readJson(context: Context): Promise<unknown> {
-  try {
-    return await context.req.json();
-  } catch (error) {
-    throw new AppError<ErrorCode>('invalid_json', 'The request body is not JSON.', { cause: error });
-  }
-}
-
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.infer<Schema> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const unknownKey = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  const field = unknownKey ?? (issue?.path.join('.') || 'body');
-  throw new AppError<ErrorCode>('invalid_request', `${field}: ${issue?.message}`, { details: { field } });
 }

@@ -3,11 +3,12 @@ import { Readable } from 'node:stream';
 import { Dicer } from '@fastify/busboy';
 import { parse as parseDisposition } from 'content-disposition';
 import type { AppError } from '../../lib/errors/app-error.ts';
+import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { limitIdle } from './body-idle.ts';
 import { claimedDigests } from './digest.ts';
 import { asUtf8, sanitizeFilename } from './filename.ts';
 import { FORM_FIELD_BYTES_MAX, FORM_HEADER_BYTES_MAX, FORM_PARTS_MAX } from './limits.ts';
-import { assertWhole, bodyTooLarge, incompleteBody, invalidRequest, parseFields } from './parse-request.ts';
+import { assertWhole, bodyTooLarge, incompleteBody } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';
 import type { Upload, UploadMetadata } from './upload.ts';
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { parseFields } from '../parse-fields.ts';
 import { claimedDigests } from './digest.ts';
 import { sanitizeFilename, suggestedFilename } from './filename.ts';
-import { assertWhole, parseFields } from './parse-request.ts';
+import { assertWhole } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';
 import type { Upload } from './upload.ts';
 

@@ -1,0 +1,85 @@
+import { Hono, type MiddlewareHandler } from 'hono';
+import { streamSSE } from 'hono/streaming';
+import { z } from 'zod';
+import { parseFields } from '../parse-fields.ts';
+import type { ClusterEvent, ClusterEvents } from './events.ts';
+import { EVENT_HEARTBEAT_MS, EVENTS_REPLAYED_MAX, EVENTS_WAITING_MAX } from './limits.ts';
+
+export interface EventRoutesOptions {
+  readonly events: ClusterEvents;
+  readonly requireAdmin: MiddlewareHandler;
+  /** Aborts when the server stops: a stream has no end of its own. */
+  readonly stopping: AbortSignal;
+}
+
+const lastEventIdSchema = z.object({
+  lastEventId: z
+    .string()
+    .regex(/^\d{1,15}$/, 'expected the id of an event')
+    .transform(Number)
+    .optional(),
+});
+
+/**
+ * `GET /admin/events`: server-sent events. Each has its kind as `event` and the whole event as `data`. A client
+ * that comes back with `Last-Event-ID` is told what it missed; what is not kept (progress) has no id.
+ */
+export function createEventRoutes({ events, requireAdmin, stopping }: EventRoutesOptions): Hono {
+  const app = new Hono();
+  app.get('/admin/events', requireAdmin, (context) => {
+    const { lastEventId } = parseFields(lastEventIdSchema, {
+      lastEventId: context.req.header('last-event-id') ?? context.req.query('lastEventId'),
+    });
+    // Nginx would otherwise hold events back.
+    context.header('x-accel-buffering', 'no');
+    return streamSSE(context, async (stream) => {
+      const waiting: ClusterEvent[] = [];
+      let wake: () => void = () => {};
+      let isOver = false;
+      const end = () => {
+        isOver = true;
+        wake();
+      };
+      const stopListening = events.listen((event) => {
+        waiting.push(event);
+        if (waiting.length > EVENTS_WAITING_MAX) end();
+        else wake();
+      });
+      stream.onAbort(end);
+      stopping.addEventListener('abort', end, { once: true });
+      const heartbeat = setInterval(() => void stream.write(': alive\n\n'), EVENT_HEARTBEAT_MS);
+      try {
+        // Told at once, so that a client knows that it is connected.
+        await stream.write(': connected\n\n');
+        let latest = lastEventId ?? 0;
+        const send = async (event: ClusterEvent) => {
+          // What was replayed from the table may come as a notification too.
+          if (event.id !== null && event.id <= latest) return;
+          if (event.id !== null) latest = event.id;
+          await stream.writeSSE({
+            event: event.kind,
+            data: JSON.stringify(event),
+            ...(event.id !== null && { id: String(event.id) }),
+          });
+        };
+        if (lastEventId !== undefined) {
+          for (const event of await events.since(lastEventId, EVENTS_REPLAYED_MAX)) await send(event);
+        }
+        while (!isOver && !stopping.aborted) {
+          const event = waiting.shift();
+          if (event !== undefined) await send(event);
+          else {
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+          }
+        }
+      } finally {
+        clearInterval(heartbeat);
+        stopListening();
+        stopping.removeEventListener('abort', end);
+      }
+    });
+  });
+  return app;
+}
