@@ -9,6 +9,7 @@ import { ChunkOutbox } from './chunks/chunk-outbox.ts';
 import { ChunkReader } from './chunks/chunk-reader.ts';
 import { ChunkWriter } from './chunks/chunk-writer.ts';
 import { HttpNodeClient } from './chunks/http-node-client.ts';
+import type { RecentLatency } from './chunks/recent-latency.ts';
 import { RingObjectStore } from './chunks/ring-object-store.ts';
 import { WriteBuffers } from './chunks/write-buffers.ts';
 import type { Placement } from './cluster/placement.ts';
@@ -23,6 +24,8 @@ export interface BytePathParts {
   readonly placement: Placement;
   readonly dispatcher: Agent;
   readonly signingKey: SigningKey;
+  /** How long reads take to begin is added here. */
+  readonly readLatency: RecentLatency;
   /** An owner of the position may lack a good copy of a chunk. Is called often; has to be cheap. */
   readonly onSuspicion: (position: number, why: string) => void;
 }
@@ -108,6 +111,7 @@ export async function openBytePath(
     sourceIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
     chunksInFlight: LIMITS.chunksInFlightMax,
     randomBytes: (count) => randomBytes(count),
+    onReadOpened: (milliseconds) => parts.readLatency.add(milliseconds),
     onBytesSent: (bytes) => metrics.sentBytes.inc(bytes),
     onChunkSettled: (ref, { missing, lacking }) => {
       metrics.uploadedBytes.inc(ref.length);

@@ -9,6 +9,7 @@ import { ensureAdminToken } from './auth/admin-token.ts';
 import { createRequireAdmin } from './auth/require-admin.ts';
 import { SqlAdminTokenStore } from './auth/sql-admin-token-store.ts';
 import { openBytePath } from './byte-path.ts';
+import { RecentLatency } from './chunks/recent-latency.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { createEventRoutes } from './cluster/event-routes.ts';
 import { ClusterEvents } from './cluster/events.ts';
@@ -70,6 +71,10 @@ export async function openContext(
   const leases = new Leases(database.kysely, coordinatorId);
 
   // 2. The cluster.
+  const readLatency = new RecentLatency(clock, {
+    windowMs: LIMITS.latencyWindowMs,
+    samplesMax: LIMITS.latencySamplesMax,
+  });
   const requests = new NodeRequests({ dispatcher, signingKey, clock });
   const probe = new HttpNodeProbe(requests);
   const cluster = stack.use(
@@ -80,6 +85,7 @@ export async function openContext(
       logger,
       replicas: config.REPLICAS,
       coordinatorId,
+      readP99Ms: () => readLatency.p99(LIMITS.latencySamplesMin),
       healthIntervalMs: config.HEALTH_INTERVAL,
       downAfterMs: config.DOWN_AFTER,
     }),
@@ -121,6 +127,7 @@ export async function openContext(
     placement: cluster,
     dispatcher,
     signingKey,
+    readLatency,
     onSuspicion: () => {},
   });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });

@@ -37,6 +37,8 @@ export interface RingObjectStoreOptions {
   /** Chunks of one upload that may wait for their quorum while the next one fills. */
   readonly chunksInFlight: number;
   readonly randomBytes: (count: number) => Uint8Array;
+  /** Called with the time that each read took until its first byte was at hand. */
+  readonly onReadOpened?: (milliseconds: number) => void;
   /** Called with the length of each piece that a receiver has taken. */
   readonly onBytesSent?: (bytes: number) => void;
   /** Called for each chunk whose copies are all made or given up. */
@@ -83,9 +85,11 @@ export class RingObjectStore implements ObjectStore {
     const onAbort = () => abort.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
+    const startMs = this.#options.clock.monotonicMs();
     const opened = await this.#options.reader
       .open(slices[0]!, abort.signal)
       .finally(() => signal?.removeEventListener('abort', onAbort));
+    this.#options.onReadOpened?.(this.#options.clock.monotonicMs() - startMs);
     return new RingObjectReading(this.#options, slices, opened, abort);
   }
 

@@ -136,6 +136,35 @@ describe.each(ENGINES)('membership on %s', (engine) => {
     expect(again).toMatchObject({ state: 'active', zone: 'one', weight: 5 });
   });
 
+  test('a node that owns nothing can be changed and removed; one that owns ranges cannot', async () => {
+    const { cluster, membership } = await openCoordinator();
+    const fakes = Array.from({ length: 4 }, () => probe.add());
+    for (const { url } of fakes) await membership.register({ url });
+    const [active, , , idle] = fakes;
+    expect(await membership.edit(idle!.id, { weight: 4, zone: 'rack-2' })).toMatchObject({
+      weight: 4,
+      zone: 'rack-2',
+      state: 'joined',
+    });
+    for (const refused of [
+      () => membership.edit(active!.id, { weight: 4 }),
+      () => membership.remove(active!.id),
+    ]) {
+      await expect(refused()).rejects.toMatchObject({ code: 'node_in_use' });
+    }
+    expect(await membership.remove(idle!.id)).toMatchObject({ state: 'removed' });
+    expect(cluster.nodes().map(({ id }) => id)).not.toContain(idle!.id);
+    for (const gone of [
+      () => membership.remove(idle!.id),
+      () => membership.find(idle!.id),
+      () => membership.edit(idle!.id, {}),
+    ]) {
+      await expect(gone()).rejects.toMatchObject({ code: 'node_not_found' });
+    }
+    // Its address and its directory may be used again.
+    expect(await membership.register({ url: idle!.url })).toMatchObject({ id: idle!.id, state: 'joined' });
+  });
+
   test('a node that still answers at its old address is not moved', async () => {
     const { membership } = await openCoordinator();
     const fake = probe.add();

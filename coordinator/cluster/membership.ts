@@ -12,6 +12,7 @@ import { LayoutRepository } from './layout-repository.ts';
 import { HEALTH_TIMEOUT_MS, REGISTER_RETRY_MS, WEIGHT_DEFAULT, ZONE_DEFAULT } from './limits.ts';
 import { foreignCluster, type NodeProbe } from './node-probe.ts';
 import { NodeRepository, type RegisteredNode } from './node-repository.ts';
+import { countRanges } from './range-counts.ts';
 import { RingRepository } from './ring-repository.ts';
 
 export interface MembershipOptions {
@@ -83,6 +84,60 @@ export class Membership {
     await this.bootstrap();
     await cluster.reload();
     return (await this.#nodes.find(stats.nodeId))!;
+  }
+
+  /**
+   * Changes zone or weight of a node that owns nothing; what owns ranges changes with a rebalance instead
+   * (`node_in_use`). Rejects with `node_not_found`.
+   */
+  async edit(
+    id: string,
+    wanted: { readonly zone?: string; readonly weight?: number },
+  ): Promise<RegisteredNode> {
+    return this.#changeIdle(id, async (transaction, node) => {
+      await this.#nodes.update(transaction, { ...node, ...wanted });
+    });
+  }
+
+  /** Removes a node that owns nothing (`node_in_use` otherwise): it may go away. Rejects with `node_not_found`. */
+  async remove(id: string): Promise<RegisteredNode> {
+    return this.#changeIdle(id, async (transaction) => {
+      await this.#nodes.setState(transaction, [id], 'removed');
+    });
+  }
+
+  /** The node, unless it is removed; `node_not_found`. */
+  async find(id: string): Promise<RegisteredNode> {
+    const node = await this.#nodes.find(id);
+    if (node === null || node.state === 'removed') throw unknownNode(id);
+    return node;
+  }
+
+  async #changeIdle(
+    id: string,
+    change: (transaction: Transaction, node: RegisteredNode) => Promise<void>,
+  ): Promise<RegisteredNode> {
+    const { database, cluster } = this.#options;
+    const changed = await database.kysely.transaction().execute(async (transaction) => {
+      await this.#clusters.lock(transaction);
+      const node = await this.#nodes.find(id, transaction);
+      if (node === null || node.state === 'removed') throw unknownNode(id);
+      if (OWNING_STATES.has(node.state) || (await this.#isMember(id, transaction))) throw inUse(node);
+      await change(transaction, node);
+      await database.notifications.publish(CLUSTER_CHANNEL, 'nodes', transaction);
+      return await this.#nodes.find(id, transaction);
+    });
+    await cluster.reload();
+    return changed!;
+  }
+
+  /** Whether the ring, or where it is on its way to or from, names the node as an owner. */
+  async #isMember(id: string, transaction: Transaction): Promise<boolean> {
+    const state = await this.#rings.read(transaction);
+    if (state === null) return false;
+    return [state.base, state.target].some(
+      (layout) => layout !== null && (countRanges(layout).get(id)?.ranges ?? 0) > 0,
+    );
   }
 
   /**
@@ -186,6 +241,18 @@ export class Membership {
       { details: { nodeId, registeredUrl: known.url } },
     );
   }
+}
+
+function unknownNode(id: string): AppError {
+  return new AppError<ErrorCode>('node_not_found', `No storage node ${id} is registered.`);
+}
+
+function inUse({ id, state }: RegisteredNode): AppError {
+  return new AppError<ErrorCode>(
+    'node_in_use',
+    `Node ${id} is ${state} and owns ranges of the ring. Drain it first; if it is lost for good, remove it once it is down.`,
+    { details: { nodeId: id, state } },
+  );
 }
 
 /** Nodes in these states have data that is nowhere else, or may have. */

@@ -1,0 +1,31 @@
+import type { Clock } from '../../lib/clock/clock.ts';
+
+/** How long something took lately: the latest samples, by age and number bounded. */
+export class RecentLatency {
+  readonly #clock: Clock;
+  readonly #windowMs: number;
+  readonly #samples: Float64Array;
+  readonly #times: Float64Array;
+  #next = 0;
+
+  constructor(clock: Clock, options: { readonly windowMs: number; readonly samplesMax: number }) {
+    this.#clock = clock;
+    this.#windowMs = options.windowMs;
+    this.#samples = new Float64Array(options.samplesMax);
+    this.#times = new Float64Array(options.samplesMax).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  add(milliseconds: number): void {
+    this.#samples[this.#next] = milliseconds;
+    this.#times[this.#next] = this.#clock.monotonicMs();
+    this.#next = (this.#next + 1) % this.#samples.length;
+  }
+
+  /** The 99th percentile of the window; null when it has fewer than `countMin` samples. */
+  p99(countMin: number): number | null {
+    const since = this.#clock.monotonicMs() - this.#windowMs;
+    const recent = this.#samples.filter((_, index) => this.#times[index]! >= since).sort();
+    if (recent.length < countMin) return null;
+    return recent[Math.min(recent.length - 1, Math.floor(recent.length * 0.99))]!;
+  }
+}
