@@ -195,6 +195,7 @@ export async function openContext(
       createClusterRoutes({
         membership,
         cluster,
+        objects,
         requireAdmin,
         verifyNode: ({ req }) => {
           const { pathname, search } = new URL(req.url);

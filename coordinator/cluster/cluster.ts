@@ -352,10 +352,15 @@ export class Cluster implements Placement, AsyncDisposable {
 
   #viewOrThrow(): RingView {
     if (this.#view !== null) return this.#view;
-    throw new AppError<ErrorCode>(
-      'cluster_not_ready',
-      'Too few storage nodes have registered yet to store anything.',
-      { retryable: true },
-    );
+    throw notReady();
   }
+}
+
+/** There is no layout yet. */
+export function notReady(): AppError {
+  return new AppError<ErrorCode>(
+    'cluster_not_ready',
+    'Too few storage nodes have registered yet to store anything.',
+    { retryable: true },
+  );
 }

@@ -31,6 +31,7 @@ const cluster = {
   writeTargetsOf: (position: number) => view.writeTargetsOf(rangeIndex(position)),
   healthOf: (id: string) => (id === 'a' ? 'down' : 'up'),
   summary: () => ({ clusterId: 'cluster-id', epoch: 1 }),
+  registeredNodes: () => [],
   reportNodes: async () => [{ id: 'a', health: 'down' }],
 } as unknown as Cluster;
 
@@ -42,6 +43,9 @@ function createApp() {
     '/api/v1',
     createClusterRoutes({
       cluster,
+      objects: {
+        usageByRange: async (count) => ({ chunks: new Float64Array(count), bytes: new Float64Array(count) }),
+      },
       membership: {
         register: async (registration) => {
           registered.push(registration);
@@ -74,7 +78,7 @@ const post = (body: unknown, headers: Record<string, string> = admin) => ({
 
 test('everything needs an administrator', async () => {
   const { app } = createApp();
-  for (const path of ['/admin/nodes', '/admin/cluster', '/admin/ring/locate?key=x']) {
+  for (const path of ['/admin/nodes', '/admin/cluster', '/admin/ring', '/admin/ring/locate?key=x']) {
     expect((await app.request(`/api/v1${path}`)).status).toBe(401);
     expect((await app.request(`/api/v1${path}`, { headers: admin })).status).toBe(200);
   }
@@ -156,6 +160,15 @@ test('a body that is not JSON is refused', async () => {
   const response = await app.request('/api/v1/admin/nodes', post('{'));
   expect(response.status).toBe(400);
   expect(await response.json()).toMatchObject({ code: 'invalid_json' });
+});
+
+test('the ring is shown, with arcs when they are asked for', async () => {
+  const { app } = createApp();
+  const plain = await app.request('/api/v1/admin/ring', { headers: admin });
+  expect(await plain.json()).not.toHaveProperty('arcs');
+  const full = await app.request('/api/v1/admin/ring?arcs=1', { headers: admin });
+  expect(await full.json()).toMatchObject({ rangeCount: 16, replicas: 3, arcs: expect.any(Array) });
+  expect((await app.request('/api/v1/admin/ring?arcs=maybe', { headers: admin })).status).toBe(400);
 });
 
 test('a key is located on the ring', async () => {

@@ -4,17 +4,20 @@ import { positionOf, rangeBounds } from '../../lib/hashring/index.ts';
 import { formatPosition } from '../../lib/node-api/targets.ts';
 import type { SignatureVerdict } from '../../lib/signing/signed-url.ts';
 import type { ErrorCode } from '../errors.ts';
+import type { ObjectRepository } from '../objects/object-repository.ts';
 import { parseFields } from '../parse-fields.ts';
-import type { Cluster } from './cluster.ts';
+import { type Cluster, notReady } from './cluster.ts';
 import { limitAdminBody, readJson } from './json-body.ts';
 import type { Membership } from './membership.ts';
 import type { StorageNode } from './placement.ts';
+import { reportRing } from './ring-report.ts';
 import { PHASE_NAMES, phaseOf } from './ring-state.ts';
-import { locateSchema, registrationSchema } from './schema.ts';
+import { locateSchema, registrationSchema, ringSchema } from './schema.ts';
 
 export interface ClusterRoutesOptions {
   readonly membership: Pick<Membership, 'register'>;
   readonly cluster: Cluster;
+  readonly objects: Pick<ObjectRepository, 'usageByRange'>;
   /** Passes only requests of an administrator. */
   readonly requireAdmin: MiddlewareHandler;
   /** Checks a request that a storage node signed with the cluster's secret. */
@@ -23,7 +26,7 @@ export interface ClusterRoutesOptions {
 
 /** The admin API about nodes and ring; paths are relative to the API's prefix. */
 export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
-  const { membership, cluster, requireAdmin } = options;
+  const { membership, cluster, objects, requireAdmin } = options;
   const app = new Hono();
 
   app.get('/admin/nodes', requireAdmin, async (context) =>
@@ -37,6 +40,14 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
   });
 
   app.get('/admin/cluster', requireAdmin, (context) => context.json(cluster.summary()));
+
+  app.get('/admin/ring', requireAdmin, async (context) => {
+    const { arcs } = parseFields(ringSchema, context.req.query());
+    const state = cluster.state;
+    if (state === null) throw notReady();
+    const usage = await objects.usageByRange(state.base.rangeCount);
+    return context.json(reportRing(state, usage, cluster.registeredNodes(), { withArcs: arcs }));
+  });
 
   app.get('/admin/ring/locate', requireAdmin, (context) => {
     const { key } = parseFields(locateSchema, context.req.query());

@@ -11,6 +11,15 @@ export const registrationSchema = z.strictObject({
   weight: z.int().min(0).max(WEIGHT_MAX).optional(),
 });
 
+/** `GET /admin/ring`. */
+export const ringSchema = z.strictObject({
+  /** Whether to list which node owns which part; up to one entry a range. */
+  arcs: z
+    .enum(['true', 'false', '1', '0'])
+    .default('false')
+    .transform((text) => text === 'true' || text === '1'),
+});
+
 /** `GET /admin/ring/locate`. */
 export const locateSchema = z.strictObject({
   /** A chunk id, or any other text. */

@@ -8,6 +8,12 @@ export interface StoredObject {
   readonly chunks: readonly ChunkRef[];
 }
 
+/** What committed manifests name in each of the ring's ranges; one number a range, each chunk counted once. */
+export interface RangeUsage {
+  readonly chunks: Float64Array;
+  readonly bytes: Float64Array;
+}
+
 /**
  * Objects and their manifests. An object is *open* while it is being written (its row carries a lease that the
  * writer renews) and *committed* afterwards. A chunk is alive if and only if a committed manifest names it or
@@ -31,6 +37,8 @@ export interface ObjectRepository {
   delete(transaction: Transaction, objectId: string): Promise<void>;
   /** Those of the given chunk ids that are alive now. */
   aliveAmong(chunkIds: readonly string[]): Promise<Set<string>>;
+  /** Chunks and bytes a range, of `rangeCount` (a power of two) equal ones. Reads every chunk's row. */
+  usageByRange(rangeCount: number): Promise<RangeUsage>;
   /** Removes open objects whose lease has run out; returns how many. */
   expireOpen(): Promise<number>;
 }

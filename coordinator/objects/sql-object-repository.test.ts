@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { positionOf } from '../../lib/hashring/index.ts';
+import { positionOf, rangeOf } from '../../lib/hashring/index.ts';
 import type { DatabaseHandle } from '../database/database.ts';
 import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
 import { createChunkId } from './chunk-id.ts';
@@ -66,6 +66,31 @@ describe.each(ENGINES)('objects on %s', (engine) => {
     await objects.open(objectId, HOUR_MS);
     await commit(objectId, chunks);
     expect((await objects.manifest(objectId))?.chunks).toEqual(chunks);
+    await remove(objectId);
+  });
+
+  test('use by range counts each chunk of committed objects once, in its range', async () => {
+    await handle.kysely.deleteFrom('objects').execute();
+    const objectId = randomUUID();
+    const chunks = [
+      ...chunksOf(objectId, 300),
+      { id: `${createChunkId(objectId, 300, randomBytes(4))}`, position: 0, length: 5, checksum: 0 },
+      {
+        id: `${createChunkId(objectId, 301, randomBytes(4))}`,
+        position: 2 ** 32 - 1,
+        length: 6,
+        checksum: 0,
+      },
+    ];
+    await objects.open(objectId, HOUR_MS);
+    expect((await objects.usageByRange(64)).chunks.every((count) => count === 0)).toBe(true);
+    await commit(objectId, chunks);
+    const expected = { chunks: new Float64Array(64), bytes: new Float64Array(64) };
+    for (const { position, length } of chunks) {
+      expected.chunks[rangeOf(position, 64)]! += 1;
+      expected.bytes[rangeOf(position, 64)]! += length;
+    }
+    expect(await objects.usageByRange(64)).toEqual(expected);
     await remove(objectId);
   });
 

@@ -5,7 +5,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import { objectIdOf } from './chunk-id.ts';
 import type { ChunkRef, Manifest } from './manifest.ts';
-import type { ObjectRepository, StoredObject } from './object-repository.ts';
+import type { ObjectRepository, RangeUsage, StoredObject } from './object-repository.ts';
 
 /** Objects and manifests in the tables `objects` and `chunks`. Leases run by the database's clock. */
 export class SqlObjectRepository implements ObjectRepository {
@@ -112,6 +112,20 @@ export class SqlObjectRepository implements ObjectRepository {
         or exists (select from objects where objects.id = asked.object_id and objects.state = 'open')
     `.execute(this.#database);
     return new Set(rows.map(({ id }) => id));
+  }
+
+  async usageByRange(rangeCount: number): Promise<RangeUsage> {
+    const width = 2 ** 32 / rangeCount;
+    const { rows } = await sql<{ range: number; chunks: number; bytes: number }>`
+      select (position / ${width}::bigint)::integer as range, count(*) as chunks, sum(length)::bigint as bytes
+      from chunks group by 1
+    `.execute(this.#database);
+    const usage = { chunks: new Float64Array(rangeCount), bytes: new Float64Array(rangeCount) };
+    for (const { range, chunks, bytes } of rows) {
+      usage.chunks[range] = Number(chunks);
+      usage.bytes[range] = Number(bytes);
+    }
+    return usage;
   }
 
   async expireOpen(): Promise<number> {

@@ -15,9 +15,15 @@ import type { UploadLeases } from './upload-leases.ts';
 import { VideoCache } from './video-cache.ts';
 import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
 
+/** What videos need of the objects they consist of. */
+export type VideoObjects = Pick<
+  ObjectRepository,
+  'open' | 'renew' | 'commit' | 'abandon' | 'manifest' | 'delete'
+>;
+
 export interface VideoServiceOptions {
   readonly videos: VideoRepository;
-  readonly objects: ObjectRepository;
+  readonly objects: VideoObjects;
   readonly store: ObjectStore;
   readonly leases: UploadLeases;
   /** Runs the work in one transaction and commits it when the work resolves. */

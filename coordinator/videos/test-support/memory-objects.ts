@@ -3,7 +3,8 @@ import type { Readable, Writable } from 'node:stream';
 import { AppError } from '../../../lib/errors/app-error.ts';
 import type { ObjectReading, ObjectStore, WriteOptions, WrittenObject } from '../../chunks/object-store.ts';
 import type { ChunkRef, Manifest } from '../../objects/manifest.ts';
-import type { ObjectRepository, StoredObject } from '../../objects/object-repository.ts';
+import type { StoredObject } from '../../objects/object-repository.ts';
+import type { VideoObjects } from '../service.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -95,7 +96,7 @@ export class MemoryObjectStore implements ObjectStore {
 }
 
 /** Objects in memory. Transactions are not isolated; a failing one must not have called anything before. */
-export class MemoryObjectRepository implements ObjectRepository {
+export class MemoryObjectRepository implements VideoObjects {
   readonly opened = new Set<string>();
   readonly manifests = new Map<string, Manifest>();
   /** Thrown by the next `commit`, before or after its effect. */
@@ -130,14 +131,6 @@ export class MemoryObjectRepository implements ObjectRepository {
 
   async delete(_transaction: unknown, objectId: string): Promise<void> {
     this.manifests.delete(objectId);
-  }
-
-  async aliveAmong(): Promise<Set<string>> {
-    return new Set();
-  }
-
-  async expireOpen(): Promise<number> {
-    return 0;
   }
 }
 
