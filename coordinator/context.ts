@@ -141,13 +141,7 @@ export async function openContext(
       clock,
       logger,
       createId: () => uuidv7(),
-      onChanged: (id) => {
-        database.notifications
-          .publish(VIDEOS_CHANNEL, id)
-          .catch((error) =>
-            logger.warn({ err: error, videoId: id }, 'other coordinators were not told of a change'),
-          );
-      },
+      announceChange: (transaction, id) => database.notifications.publish(VIDEOS_CHANNEL, id, transaction),
       uploadBytesMax: config.MAX_VIDEO_SIZE,
       cachedVideosMax: LIMITS.cachedVideosMax,
       cachedChunksMax: LIMITS.cachedChunksMax,

@@ -17,18 +17,14 @@ export interface RangeUsage {
 /**
  * Objects and their manifests. An object is *open* while it is being written (its row carries a lease that the
  * writer renews) and *committed* afterwards. A chunk is alive if and only if a committed manifest names it or
- * its object is open; everything else may be swept at any time.
+ * its object is open; everything else may be swept at any time. An object is committed by the statement that stores
+ * what it is for; see `withCommitted`.
  */
 export interface ObjectRepository {
   /** Inserts an open row whose lease runs out after `leaseMs` by the database's clock. */
   open(objectId: string, leaseMs: number): Promise<void>;
   /** Renews the leases of open objects; returns those that are no longer open. */
   renew(objectIds: readonly string[], leaseMs: number): Promise<string[]>;
-  /**
-   * Turns an open object into a committed one with its manifest, inside the caller's transaction.
-   * Throws `upload_expired` when the object is not open any more.
-   */
-  commit(transaction: Transaction, objectId: string, stored: StoredObject): Promise<void>;
   /** Removes an open object; nothing happens when it is committed or unknown. */
   abandon(objectId: string): Promise<void>;
   /** Null unless the object is committed. */

@@ -1,11 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
-import { AppError } from '../../lib/errors/app-error.ts';
 import { positionOf } from '../../lib/hashring/index.ts';
 import type { Database, Transaction } from '../database/database.ts';
-import type { ErrorCode } from '../errors.ts';
 import { objectIdOf } from './chunk-id.ts';
 import type { ChunkRef, Manifest } from './manifest.ts';
-import type { ObjectRepository, RangeUsage, StoredObject } from './object-repository.ts';
+import type { ObjectRepository, RangeUsage } from './object-repository.ts';
 
 /** Objects and manifests in the tables `objects` and `chunks`. Leases run by the database's clock. */
 export class SqlObjectRepository implements ObjectRepository {
@@ -36,32 +34,6 @@ export class SqlObjectRepository implements ObjectRepository {
       .execute();
     const renewed = new Set(rows.map(({ id }) => id));
     return objectIds.filter((id) => !renewed.has(id));
-  }
-
-  async commit(transaction: Transaction, objectId: string, stored: StoredObject): Promise<void> {
-    // The update waits for an expiry that has the row, and then finds it gone; an expiry that comes later finds
-    // the object committed.
-    const row = await transaction
-      .updateTable('objects')
-      .set({ state: 'committed', size: stored.size, sha256: stored.sha256, lease_expires_at: null })
-      .where('id', '=', objectId)
-      .where('state', '=', 'open')
-      .returning('id')
-      .executeTakeFirst();
-    if (row === undefined) {
-      throw new AppError<ErrorCode>('upload_expired', 'The upload took too long and was given up.');
-    }
-    const { chunks } = stored;
-    if (chunks.length === 0) return;
-    // One statement with one array a column: a value a parameter would end at 65,535 of them.
-    await sql`
-      insert into chunks (object_id, index, id, position, length, checksum)
-      select ${objectId}::uuid, chunk.ordinality - 1, chunk.id, chunk.position, chunk.length, chunk.checksum
-      from unnest(
-        ${column(chunks, 'id')}::text[], ${column(chunks, 'position')}::bigint[],
-        ${column(chunks, 'length')}::integer[], ${column(chunks, 'checksum')}::bigint[]
-      ) with ordinality as chunk (id, position, length, checksum, ordinality)
-    `.execute(transaction);
   }
 
   async abandon(objectId: string): Promise<void> {
@@ -153,8 +125,4 @@ function inMs(leaseMs: number): RawBuilder<Date> {
 
 function anyOf(values: readonly string[], type: 'uuid'): RawBuilder<string> {
   return sql<string>`any(${[...values]}::${sql.raw(type)}[])`;
-}
-
-function column<Name extends keyof ChunkRef>(chunks: readonly ChunkRef[], name: Name): ChunkRef[Name][] {
-  return chunks.map((chunk) => chunk[name]);
 }

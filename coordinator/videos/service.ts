@@ -16,10 +16,7 @@ import { VideoCache } from './video-cache.ts';
 import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
 
 /** What videos need of the objects they consist of. */
-export type VideoObjects = Pick<
-  ObjectRepository,
-  'open' | 'renew' | 'commit' | 'abandon' | 'manifest' | 'delete'
->;
+export type VideoObjects = Pick<ObjectRepository, 'open' | 'renew' | 'abandon' | 'manifest' | 'delete'>;
 
 export interface VideoServiceOptions {
   readonly videos: VideoRepository;
@@ -32,8 +29,8 @@ export interface VideoServiceOptions {
   readonly logger: Logger;
   /** UUIDv7, lower-case; never the same twice. */
   readonly createId: () => string;
-  /** Called when a video was changed or deleted here, so that other coordinators can forget what they cached. */
-  readonly onChanged: (id: string) => void;
+  /** Tells all coordinators, once the transaction commits, to forget what they cached of a video. */
+  readonly announceChange: (transaction: Transaction, id: string) => Promise<void>;
   /** Longest video, bytes. */
   readonly uploadBytesMax: number;
   /** Videos whose manifests are kept in memory, and the chunks that these may have together. */
@@ -68,7 +65,7 @@ export class VideoService implements AsyncDisposable {
    * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
    */
   async upload(upload: Upload): Promise<Video> {
-    const { objects, leases, store, logger, createId } = this.#options;
+    const { videos, objects, leases, store, logger, createId } = this.#options;
     const objectId = createId();
     await objects.open(objectId, leases.leaseMs);
     const lease = leases.hold(objectId, upload.signal);
@@ -81,7 +78,7 @@ export class VideoService implements AsyncDisposable {
       lease.signal.throwIfAborted();
       // A committed object has no lease to lose, and what is still being copied goes on without the client.
       lease.release();
-      await this.#commit(video, written);
+      await videos.insert(video, written);
       return video;
     } catch (error) {
       // The answer to a commit can get lost on its way: then the video exists, and its chunks must stay.
@@ -107,14 +104,19 @@ export class VideoService implements AsyncDisposable {
 
   /** Throws `video_not_found`, or `precondition_failed` when the test does not accept the current state. */
   async change(id: string, changes: VideoChanges, accepts?: VersionTest): Promise<Video> {
+    const { videos, inTransaction, announceChange } = this.#options;
     const current = await this.find(id);
     if (accepts && !accepts(current)) throw preconditionFailed();
     if (Object.values(changes).every((value) => value === undefined)) return current;
     const updatedAt = new Date(this.#options.clock.nowMs());
     const version = accepts && current.version;
-    const changed = await this.#options.videos.update(id, changes, { updatedAt, version });
+    const changed = await inTransaction(async (transaction) => {
+      const video = await videos.update(transaction, id, changes, { updatedAt, version });
+      if (video !== null) await announceChange(transaction, id);
+      return video;
+    });
     if (changed === null) return this.#throwUnchanged(id);
-    this.#forget(id);
+    this.#contents.invalidate(id);
     return changed;
   }
 
@@ -122,18 +124,20 @@ export class VideoService implements AsyncDisposable {
    * Deletes a video: gone for readers when this resolves, its chunks removed later. Throws like `change`.
    */
   async delete(id: string, accepts?: VersionTest): Promise<void> {
-    const { objects, videos, inTransaction } = this.#options;
+    const { objects, videos, inTransaction, announceChange } = this.#options;
     const current = await this.find(id);
     if (accepts && !accepts(current)) throw preconditionFailed();
     const manifest = this.#contents.peek(id)?.manifest ?? (await objects.manifest(current.objectId));
     const version = accepts && current.version;
     const deleted = await inTransaction(async (transaction) => {
       const video = await videos.delete(transaction, id, { version });
-      if (video !== null) await objects.delete(transaction, video.objectId);
-      return video !== null;
+      if (video === null) return false;
+      await objects.delete(transaction, video.objectId);
+      await announceChange(transaction, id);
+      return true;
     });
     if (!deleted) return this.#throwUnchanged(id);
-    this.#forget(id);
+    this.#contents.invalidate(id);
     if (manifest !== null) this.#removeLater(manifest);
   }
 
@@ -192,14 +196,6 @@ export class VideoService implements AsyncDisposable {
     };
   }
 
-  #commit(video: Video, written: WrittenObject): Promise<void> {
-    const { objects, videos, inTransaction } = this.#options;
-    return inTransaction(async (transaction) => {
-      await objects.commit(transaction, video.objectId, written);
-      await videos.insert(transaction, video);
-    });
-  }
-
   /** Undoes an upload unless the database says that it was committed; tells whether it was. */
   async #withdraw(objectId: string, written: WrittenObject | undefined): Promise<boolean> {
     const { objects, store, logger } = this.#options;
@@ -219,11 +215,6 @@ export class VideoService implements AsyncDisposable {
     const video = await this.#options.videos.find(id);
     const manifest = video && (await this.#options.objects.manifest(video.objectId));
     return video && manifest && describeContent(video, manifest);
-  }
-
-  #forget(id: string): void {
-    this.#contents.invalidate(id);
-    this.#options.onChanged(id);
   }
 
   #removeLater(manifest: Manifest): void {

@@ -6,7 +6,7 @@ import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
 import { SqlObjectRepository } from '../objects/sql-object-repository.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { SqlVideoRepository } from './sql-video-repository.ts';
-import type { Video } from './video-repository.ts';
+import type { Video, VideoChanges } from './video-repository.ts';
 
 describe.each(ENGINES)('videos on %s', (engine) => {
   let handle: DatabaseHandle;
@@ -39,17 +39,12 @@ describe.each(ENGINES)('videos on %s', (engine) => {
       ...overrides,
     };
     await objects.open(video.objectId, 60_000);
-    await handle.kysely.transaction().execute(async (transaction) => {
-      await objects.commit(transaction, video.objectId, {
-        size: video.size,
-        sha256: video.sha256,
-        chunks: [],
-      });
-      await videos.insert(transaction, video);
-    });
+    await videos.insert(video, { size: video.size, sha256: video.sha256, chunks: [] });
     return video;
   }
   const plain = (video: Video | null) => video && { ...video, sha256: new Uint8Array(video.sha256) };
+  const update = (id: string, changes: VideoChanges, options: { updatedAt: Date; version?: number }) =>
+    handle.kysely.transaction().execute((transaction) => videos.update(transaction, id, changes, options));
   const remove = (id: string, version?: number) =>
     handle.kysely.transaction().execute((transaction) => videos.delete(transaction, id, { version }));
 
@@ -61,22 +56,45 @@ describe.each(ENGINES)('videos on %s', (engine) => {
     expect(await videos.find(uuidv7())).toBeNull();
   });
 
-  test('a transaction that fails inserts nothing', async () => {
+  test('a video without an open object is not inserted', async () => {
     const video = await insert();
+    const stored = { size: video.size, sha256: video.sha256, chunks: [] };
+    const expired = { code: 'upload_expired' };
+    for (const objectId of [uuidv7(), video.objectId]) {
+      const id = uuidv7();
+      await expect(videos.insert({ ...video, id, objectId }, stored)).rejects.toMatchObject(expired);
+      expect(await videos.find(id)).toBeNull();
+    }
+  });
+
+  test('an object whose video cannot be inserted stays open', async () => {
+    const video = await insert();
+    const objectId = uuidv7();
+    await objects.open(objectId, 60_000);
+    const stored = {
+      size: 1,
+      sha256: video.sha256,
+      chunks: [{ id: 'chunk', position: 1, length: 1, checksum: 1 }],
+    };
+    await expect(videos.insert({ ...video, objectId }, stored)).rejects.toMatchObject({ code: '23505' });
+    expect(await objects.manifest(objectId)).toBeNull();
+    expect(await objects.renew([objectId], 60_000)).toEqual([]);
+    const chunks = await handle.kysely.selectFrom('chunks').select('id').execute();
+    expect(chunks).toEqual([]);
     const id = uuidv7();
-    // An object belongs to one video.
-    await expect(insert({ id, objectId: video.objectId })).rejects.toThrow();
-    expect(await videos.find(id)).toBeNull();
+    await videos.insert({ ...video, id, objectId }, stored);
+    expect((await objects.manifest(objectId))?.chunks).toEqual(stored.chunks);
+    expect(await videos.find(id)).not.toBeNull();
   });
 
   test('a change applies what is given and counts the version up', async () => {
     const video = await insert();
     const updatedAt = new Date('2026-02-03T04:05:06.789Z');
     const changed = { ...video, title: 'New', version: 2, updatedAt };
-    expect(plain(await videos.update(video.id, { title: 'New' }, { updatedAt }))).toEqual(changed);
+    expect(plain(await update(video.id, { title: 'New' }, { updatedAt }))).toEqual(changed);
     expect(plain(await videos.find(video.id))).toEqual(changed);
     const all = { title: 'T', description: 'D', filename: 'f.webm', contentType: 'video/webm' };
-    expect(plain(await videos.update(video.id, all, { updatedAt, version: 2 }))).toEqual({
+    expect(plain(await update(video.id, all, { updatedAt, version: 2 }))).toEqual({
       ...changed,
       ...all,
       version: 3,
@@ -86,8 +104,8 @@ describe.each(ENGINES)('videos on %s', (engine) => {
   test('a change meant for another version does nothing', async () => {
     const video = await insert();
     const options = { updatedAt: new Date(), version: 2 };
-    expect(await videos.update(video.id, { title: 'New' }, options)).toBeNull();
-    expect(await videos.update(uuidv7(), { title: 'New' }, { updatedAt: new Date() })).toBeNull();
+    expect(await update(video.id, { title: 'New' }, options)).toBeNull();
+    expect(await update(uuidv7(), { title: 'New' }, { updatedAt: new Date() })).toBeNull();
     expect(plain(await videos.find(video.id))).toEqual(video);
   });
 
@@ -95,7 +113,7 @@ describe.each(ENGINES)('videos on %s', (engine) => {
     const video = await insert();
     const results = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
-        videos.update(video.id, { title: `T${index}` }, { updatedAt: new Date(), version: 1 }),
+        update(video.id, { title: `T${index}` }, { updatedAt: new Date(), version: 1 }),
       ),
     );
     expect(results.filter((result) => result !== null)).toHaveLength(1);

@@ -1,6 +1,10 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
+import { AppError } from '../../lib/errors/app-error.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import type { VideosTable } from '../database/schema.ts';
+import type { ErrorCode } from '../errors.ts';
+import { withCommitted } from '../objects/commit-object.ts';
+import type { StoredObject } from '../objects/object-repository.ts';
 import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
 
 /** Videos in the table `videos`. */
@@ -11,23 +15,23 @@ export class SqlVideoRepository implements VideoRepository {
     this.#database = database;
   }
 
-  async insert(transaction: Transaction, video: Video): Promise<void> {
-    await transaction
-      .insertInto('videos')
-      .values({
-        id: video.id,
-        object_id: video.objectId,
-        title: video.title,
-        description: video.description,
-        filename: video.filename,
-        content_type: video.contentType,
-        size: video.size,
-        sha256: video.sha256,
-        version: video.version,
-        created_at: video.createdAt,
-        updated_at: video.updatedAt,
-      })
-      .execute();
+  async insert(video: Video, stored: StoredObject): Promise<void> {
+    // One statement, because each is a way to the database and back.
+    const { rows } = await sql`
+      ${withCommitted(video.objectId, stored)}
+      insert into videos (
+        id, object_id, title, description, filename, content_type, size, sha256, version, created_at, updated_at
+      )
+      select
+        ${video.id}::uuid, committed.id, ${video.title}::text, ${video.description}::text, ${video.filename}::text,
+        ${video.contentType}::text, ${video.size}::bigint, ${video.sha256}::bytea, ${video.version}::integer,
+        ${video.createdAt}::timestamptz, ${video.updatedAt}::timestamptz
+      from committed
+      returning id
+    `.execute(this.#database);
+    if (rows.length === 0) {
+      throw new AppError<ErrorCode>('upload_expired', 'The upload took too long and was given up.');
+    }
   }
 
   async find(id: string): Promise<Video | null> {
@@ -48,12 +52,13 @@ export class SqlVideoRepository implements VideoRepository {
   }
 
   async update(
+    transaction: Transaction,
     id: string,
     changes: VideoChanges,
     options: { readonly updatedAt: Date; readonly version?: number | undefined },
   ): Promise<Video | null> {
     const { title, description, filename, contentType } = changes;
-    const row = await this.#database
+    const row = await transaction
       .updateTable('videos')
       .set((eb) => ({
         ...(title !== undefined && { title }),

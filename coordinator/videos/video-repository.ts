@@ -1,4 +1,5 @@
 import type { Transaction } from '../database/database.ts';
+import type { StoredObject } from '../objects/object-repository.ts';
 
 /** What a user uploaded: its description and the object that holds its bytes. */
 export interface Video {
@@ -36,16 +37,20 @@ export interface VideoPosition {
 }
 
 export interface VideoRepository {
-  /** Inserts a video inside the caller's transaction. */
-  insert(transaction: Transaction, video: Video): Promise<void>;
+  /**
+   * Commits the video's object, which is open, and inserts the video: both or neither. Throws `upload_expired` when the
+   * object is not open any more.
+   */
+  insert(video: Video, stored: StoredObject): Promise<void>;
   find(id: string): Promise<Video | null>;
   /** At most `limit` videos, newest first (by createdAt, then id), from behind `after`. */
   list(page: { readonly limit: number; readonly after?: VideoPosition | undefined }): Promise<Video[]>;
   /**
-   * Applies the changes at once and counts the version up. With `version` only while that is the current one.
-   * Null when nothing was changed: the video is gone or has another version.
+   * Applies the changes inside the caller's transaction and counts the version up. With `version` only while that is
+   * the current one. Null when nothing was changed: the video is gone or has another version.
    */
   update(
+    transaction: Transaction,
     id: string,
     changes: VideoChanges,
     options: { readonly updatedAt: Date; readonly version?: number | undefined },

@@ -111,12 +111,14 @@ export class MemoryObjectRepository implements VideoObjects {
     return objectIds.filter((id) => !this.opened.has(id));
   }
 
-  async commit(_transaction: unknown, objectId: string, stored: StoredObject): Promise<void> {
+  /** Commits the object and stores what it is for. */
+  commit(objectId: string, stored: StoredObject, storeOwner: () => void): void {
     const failure = this.commitFailure;
     this.commitFailure = undefined;
     if (failure?.when === 'before') throw failure.error;
     if (!this.opened.delete(objectId)) throw new AppError('upload_expired', 'The upload has expired.');
     this.manifests.set(objectId, { objectId, size: stored.size, chunks: stored.chunks });
+    storeOwner();
     if (failure?.when === 'after') throw failure.error;
   }
 

@@ -1,12 +1,20 @@
+import type { StoredObject } from '../../objects/object-repository.ts';
 import type { Video, VideoChanges, VideoPosition, VideoRepository } from '../video-repository.ts';
+import type { MemoryObjectRepository } from './memory-objects.ts';
 
 /** Videos in memory. */
 export class MemoryVideoRepository implements VideoRepository {
   readonly videos = new Map<string, Video>();
   finds = 0;
 
-  async insert(_transaction: unknown, video: Video): Promise<void> {
-    this.videos.set(video.id, video);
+  readonly #objects: MemoryObjectRepository;
+
+  constructor(objects: MemoryObjectRepository) {
+    this.#objects = objects;
+  }
+
+  async insert(video: Video, stored: StoredObject): Promise<void> {
+    this.#objects.commit(video.objectId, stored, () => this.videos.set(video.id, video));
   }
 
   async find(id: string): Promise<Video | null> {
@@ -23,6 +31,7 @@ export class MemoryVideoRepository implements VideoRepository {
   }
 
   async update(
+    _transaction: unknown,
     id: string,
     changes: VideoChanges,
     options: { updatedAt: Date; version?: number | undefined },

@@ -31,7 +31,7 @@ export interface VideoServerOptions {
 export class VideoServer implements AsyncDisposable {
   readonly store = new MemoryObjectStore();
   readonly objects = new MemoryObjectRepository();
-  readonly videos = new MemoryVideoRepository();
+  readonly videos = new MemoryVideoRepository(this.objects);
   readonly leases: UploadLeases;
   readonly service: VideoService;
   readonly changed: string[] = [];
@@ -58,7 +58,7 @@ export class VideoServer implements AsyncDisposable {
       clock,
       logger,
       createId: () => uuidv7(),
-      onChanged: (id) => this.changed.push(id),
+      announceChange: async (_transaction, id) => void this.changed.push(id),
       uploadBytesMax: options.uploadBytesMax ?? 16 * 1024 * 1024,
       cachedVideosMax: 100,
       cachedChunksMax: 10_000,
