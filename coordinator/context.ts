@@ -24,6 +24,9 @@ import { openDatabase } from './database/database.ts';
 import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
+import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
+import { RebalanceService } from './rebalance/rebalance-service.ts';
+import { createRebalanceRoutes } from './rebalance/routes.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
@@ -119,6 +122,28 @@ export async function openContext(
     leaseMs: config.UPLOAD_LEASE,
   });
 
+  const inventory = new HttpNodeInventory(requests);
+  const engine = new RebalanceEngine({
+    database,
+    cluster,
+    objects,
+    inventory,
+    leases,
+    clock,
+    logger,
+    onEvent: (kind, details, isProgress) => events[isProgress ? 'announce' : 'record'](kind, null, details),
+  });
+  const rebalances = new RebalanceService({
+    database,
+    cluster,
+    probe,
+    objects,
+    engine,
+    logger,
+    createId: () => uuidv7(),
+    onEvent: (kind, details) => events.record(kind, null, details),
+  });
+
   // 3. The byte path and the videos on top of it.
   const store = await openBytePath(stack, {
     config,
@@ -185,11 +210,14 @@ export async function openContext(
         basePath: API_PREFIX,
         bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
       }),
+      createRebalanceRoutes({ rebalances, membership, cluster, requireAdmin }),
       createEventRoutes({ events, requireAdmin, stopping }),
       createClusterRoutes({
         membership,
         cluster,
         objects,
+        activate: ({ id, url }) =>
+          rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
         requireAdmin,
         verifyNode: ({ req }) => {
           const { pathname, search } = new URL(req.url);
@@ -211,6 +239,8 @@ export async function openContext(
     start: () => {
       sweeper.start();
       stack.use(sweeper);
+      engine.start();
+      stack.use(engine);
       void membership.registerAll(config.STORAGE_NODES, stopping);
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },

@@ -92,10 +92,11 @@ export class Membership {
    */
   async edit(
     id: string,
-    wanted: { readonly zone?: string; readonly weight?: number },
+    wanted: { readonly zone?: string | undefined; readonly weight?: number | undefined },
   ): Promise<RegisteredNode> {
     return this.#changeIdle(id, async (transaction, node) => {
-      await this.#nodes.update(transaction, { ...node, ...wanted });
+      const { zone = node.zone, weight = node.weight } = wanted;
+      await this.#nodes.setPlace(transaction, id, { zone, weight });
     });
   }
 

@@ -75,6 +75,14 @@ export class NodeRepository {
       .execute();
   }
 
+  async setPlace(
+    transaction: Transaction,
+    id: string,
+    { zone, weight }: { readonly zone: string; readonly weight: number },
+  ): Promise<void> {
+    await transaction.updateTable('nodes').set({ zone, weight }).where('id', '=', id).execute();
+  }
+
   async setState(transaction: Transaction, ids: readonly string[], state: NodeState): Promise<void> {
     await transaction
       .updateTable('nodes')

@@ -25,6 +25,7 @@ const rangeIndex = (position: number) => Math.floor(position / (2 ** 32 / 16));
 
 const cluster = {
   id: 'cluster-id',
+  ready: true,
   layout,
   state,
   rangeOf: rangeIndex,
@@ -43,6 +44,7 @@ function createApp() {
     '/api/v1',
     createClusterRoutes({
       cluster,
+      activate: async ({ id }) => ({ id: `rebalance of ${id}` }),
       objects: {
         usageByRange: async (count) => ({ chunks: new Float64Array(count), bytes: new Float64Array(count) }),
       },
@@ -105,8 +107,9 @@ test('an administrator registers a node', async () => {
     url: 'http://n:1',
     zone: 'rack-1',
     weight: 5,
-    state: 'joined',
+    state: 'active',
     clusterId: 'cluster-id',
+    rebalance: { id: 'rebalance of new' },
   });
   expect(registered).toEqual([{ url: 'http://n:1', zone: 'rack-1', weight: 5 }]);
 });

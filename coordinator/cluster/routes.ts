@@ -9,6 +9,7 @@ import { parseFields } from '../parse-fields.ts';
 import { type Cluster, notReady } from './cluster.ts';
 import { limitAdminBody, readJson } from './json-body.ts';
 import type { Membership } from './membership.ts';
+import type { RegisteredNode } from './node-repository.ts';
 import type { StorageNode } from './placement.ts';
 import { reportRing } from './ring-report.ts';
 import { PHASE_NAMES, phaseOf } from './ring-state.ts';
@@ -18,6 +19,8 @@ export interface ClusterRoutesOptions {
   readonly membership: Pick<Membership, 'register'>;
   readonly cluster: Cluster;
   readonly objects: Pick<ObjectRepository, 'usageByRange'>;
+  /** Gives the node its share of the ranges; resolves with the rebalance that does so. */
+  readonly activate: (node: RegisteredNode) => Promise<unknown>;
   /** Passes only requests of an administrator. */
   readonly requireAdmin: MiddlewareHandler;
   /** Checks a request that a storage node signed with the cluster's secret. */
@@ -26,7 +29,7 @@ export interface ClusterRoutesOptions {
 
 /** The admin API about nodes and ring; paths are relative to the API's prefix. */
 export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
-  const { membership, cluster, objects, requireAdmin } = options;
+  const { membership, cluster, objects, requireAdmin, verifyNode } = options;
   const app = new Hono();
 
   app.get('/admin/nodes', requireAdmin, async (context) =>
@@ -34,9 +37,15 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
   );
 
   app.post('/admin/nodes', requireAdminOrNode(options), limitAdminBody, async (context) => {
-    const node = await membership.register(parseFields(registrationSchema, await readJson(context)));
-    const { id, url, zone, weight, state } = node;
-    return context.json({ id, url, zone, weight, state, clusterId: cluster.id }, 201);
+    const { activate, ...wanted } = parseFields(registrationSchema, await readJson(context));
+    const node = await membership.register(wanted);
+    // A node that registers by itself waits; an administrator who adds one wants it to be used.
+    const byAdmin = verifyNode(context).ok === false;
+    const isIdle = node.state !== 'active' && node.state !== 'draining';
+    const rebalance = isIdle && (activate ?? byAdmin) && cluster.ready ? await options.activate(node) : null;
+    const { id, url, zone, weight } = node;
+    const state = rebalance === null ? node.state : 'active';
+    return context.json({ id, url, zone, weight, state, clusterId: cluster.id, rebalance }, 201);
   });
 
   app.get('/admin/cluster', requireAdmin, (context) => context.json(cluster.summary()));

@@ -9,6 +9,8 @@ export const registrationSchema = z.strictObject({
   zone: z.string().min(1).max(64).optional(),
   /** Share of the data relative to the other nodes. */
   weight: z.int().min(0).max(WEIGHT_MAX).optional(),
+  /** Whether it gets ranges at once. Default: yes if an administrator registers it and the ring exists. */
+  activate: z.boolean().optional(),
 });
 
 /** `GET /admin/ring`. */

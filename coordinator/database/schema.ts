@@ -140,10 +140,10 @@ export interface RebalancesTable {
   /** Null: no limit. */
   bytes_per_second: number | null;
   concurrency: number | null;
+  /** How it goes, as the coordinator that runs it last said; null before it began. */
+  progress: JsonColumn | null;
   /** What holds it up now. */
   error: string | null;
-  /** Time spent running, pauses not counted. */
-  active_ms: Generated<number>;
   created_at: Generated<Date>;
   finished_at: Date | null;
 }

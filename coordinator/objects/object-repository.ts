@@ -34,7 +34,15 @@ export interface ObjectRepository {
   /** Those of the given chunk ids that are alive now. */
   aliveAmong(chunkIds: readonly string[]): Promise<Set<string>>;
   /** Chunks and bytes a range, of `rangeCount` (a power of two) equal ones. Reads every chunk's row. */
-  usageByRange(rangeCount: number): Promise<RangeUsage>;
+  usageByRange(rangeCount: number, within?: Transaction): Promise<RangeUsage>;
+  /**
+   * The chunks that committed manifests name with positions `first` to `last` (inclusive), ordered by position, then by
+   * the bytes of the id, from behind `after`; at most `limit`.
+   */
+  chunksBetween(
+    interval: { readonly first: number; readonly last: number },
+    page: { readonly after: ChunkRef | null; readonly limit: number },
+  ): Promise<ChunkRef[]>;
   /** Removes open objects whose lease has run out; returns how many. */
   expireOpen(): Promise<number>;
 }

@@ -86,18 +86,38 @@ export class SqlObjectRepository implements ObjectRepository {
     return new Set(rows.map(({ id }) => id));
   }
 
-  async usageByRange(rangeCount: number): Promise<RangeUsage> {
+  async usageByRange(rangeCount: number, within?: Transaction): Promise<RangeUsage> {
     const width = 2 ** 32 / rangeCount;
     const { rows } = await sql<{ range: number; chunks: number; bytes: number }>`
       select (position / ${width}::bigint)::integer as range, count(*) as chunks, sum(length)::bigint as bytes
       from chunks group by 1
-    `.execute(this.#database);
+    `.execute(within ?? this.#database);
     const usage = { chunks: new Float64Array(rangeCount), bytes: new Float64Array(rangeCount) };
     for (const { range, chunks, bytes } of rows) {
       usage.chunks[range] = Number(chunks);
       usage.bytes[range] = Number(bytes);
     }
     return usage;
+  }
+
+  async chunksBetween(
+    { first, last }: { readonly first: number; readonly last: number },
+    { after, limit }: { readonly after: ChunkRef | null; readonly limit: number },
+  ): Promise<ChunkRef[]> {
+    // The order of storage nodes' listings: that of bytes, whatever the database's own collation.
+    const { rows } = await sql<ChunkRef>`
+      select id, position, length, checksum from chunks
+      where position between ${after?.position ?? first}::bigint and ${last}::bigint
+        and (position, id collate "C") > (${after?.position ?? -1}::bigint, ${after?.id ?? ''})
+      order by position, id collate "C"
+      limit ${limit}::integer
+    `.execute(this.#database);
+    return rows.map(({ id, position, length, checksum }) => ({
+      id,
+      position: Number(position),
+      length,
+      checksum: Number(checksum),
+    }));
   }
 
   async expireOpen(): Promise<number> {

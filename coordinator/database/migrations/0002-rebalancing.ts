@@ -41,8 +41,8 @@ const STATEMENTS = [
     target_epoch integer not null references layouts (epoch),
     bytes_per_second bigint,
     concurrency integer,
+    progress jsonb,
     error text,
-    active_ms bigint not null default 0,
     created_at timestamptz(3) not null default now(),
     finished_at timestamptz(3)
   )`,

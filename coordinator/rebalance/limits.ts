@@ -1,0 +1,51 @@
+/** Bounds of rebalancing, with their units. */
+
+const MIB = 1024 * 1024;
+
+export const REBALANCE_LEASE = 'rebalance';
+/** How long after the death of the coordinator that runs a rebalance another one takes it over. */
+export const REBALANCE_LEASE_MS = 10_000;
+/** Without a notification, how often the engine looks whether there is something to do. */
+export const ENGINE_POLL_MS = 2000;
+/** Ranges that become ready within this time go on in one step. */
+export const STEP_COALESCE_MS = 100;
+/** What is under way is told this often. */
+export const PROGRESS_INTERVAL_MS = 1000;
+
+/** Copies under way at a time, in all and for one node that gains; and how many of them read from one node. */
+export const CONCURRENCY_DEFAULT = 4;
+export const CONCURRENCY_MAX = 64;
+/** Ranges in phase `dual` at a time: their writes have more copies to make. */
+export const WINDOW_RANGES = 256;
+/** Chunks that a node copies at a time within one range. */
+export const PULL_CONCURRENCY = 2;
+
+/** Pause before a range whose copy failed is tried again; doubled with every failure up to the most. */
+export const RETRY_MIN_MS = 500;
+export const RETRY_MAX_MS = 15_000;
+
+/** Entries asked for at a time when listings are compared. */
+export const COMPARE_PAGE_CHUNKS = 2000;
+/** Ranges dropped at a time. */
+export const DROPS_MAX = 4;
+/** How long a node may take to begin a drop after it was asked: less than this coordinator's word counts. */
+export const DROP_LIFETIME_S = 5;
+
+/** Share of a node's capacity that a plan leaves free. */
+export const CAPACITY_RESERVE = 0.05;
+/** What a chunk takes beside its bytes, at most: its trailer, and the file's last sector. */
+export const CHUNK_OVERHEAD_BYTES = 8192;
+
+/** Reads are slow when their 99th percentile is above this many times its value before the rebalance. */
+export const LATENCY_FACTOR = 1.6;
+/** Below this, reads count as fast whatever they were before, milliseconds. */
+export const LATENCY_FLOOR_MS = 25;
+/** How often copying is slowed down or let go. */
+export const THROTTLE_INTERVAL_MS = 1000;
+export const THROTTLE_RATE_MIN = 4 * MIB;
+
+export const BYTES_PER_SECOND_MIN = 64 * 1024;
+export const CHANGES_MAX = 1000;
+export const REASON_LENGTH_MAX = 200;
+/** Rebalances listed at a time. */
+export const LIST_MAX = 200;
