@@ -14,11 +14,13 @@ export interface NodeRoutesOptions {
 /** What a node says about itself, and whose it is. */
 export function createNodeRoutes(options: NodeRoutesOptions): Hono<NodeEnv> {
   const { identity, repository, startedAt } = options;
-  const stats = (): NodeStats => ({
+  const stats = (): Required<NodeStats> => ({
     nodeId: identity.nodeId,
     clusterId: identity.clusterId,
+    dataId: identity.dataId,
     startedAt,
     ...repository.stats(),
+    indexReads: repository.indexReads,
   });
   const routes = new Hono<NodeEnv>();
   routes.get('/stats', (context) => context.json(stats()));

@@ -4,6 +4,7 @@ import { AppError } from '../lib/errors/app-error.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
+import type { NodeHealth } from '../lib/node-api/schema.ts';
 import type { SigningKey } from '../lib/signing/signed-url.ts';
 import { type NodeEnv, requireSignature } from './access.ts';
 import { createChunkRoutes } from './chunks/chunk-routes.ts';
@@ -42,7 +43,8 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
   app.get('/healthz', (context) => {
     if (repository.stats().disk === 'failing')
       throw new AppError('disk_failing', 'The disk under this node returns errors.');
-    return context.json({ status: 'ok', nodeId: options.identity.nodeId });
+    const { nodeId, dataId } = options.identity;
+    return context.json({ status: 'ok', nodeId, dataId } satisfies NodeHealth);
   });
   app.get('/metrics', async (context) =>
     context.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { ByteClient } from '../lib/byte-client/byte-client.ts';
 import { BufferPool } from '../lib/bytes/buffer-pool.ts';
@@ -8,6 +9,7 @@ import { deriveKey } from '../lib/signing/signed-url.ts';
 import { ChunkService } from './chunks/chunk-service.ts';
 import { HttpChunkSource } from './chunks/http-chunk-source.ts';
 import type { NodeConfig } from './config.ts';
+import { settleDataId } from './data-id.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import { NodeIdentity } from './identity.ts';
 import {
@@ -48,8 +50,15 @@ export async function startNode(
   stack.use(await DirectoryLock.acquire(directory));
   const identity = await NodeIdentity.open(directory);
   const repository = stack.use(
-    await DiskVideoRepository.open({ directory, capacityBytes: config.CAPACITY, clock, logger }),
+    await DiskVideoRepository.open({
+      directory,
+      capacityBytes: config.CAPACITY,
+      clock,
+      logger,
+      onLoss: () => identity.setDataId(randomUUID()),
+    }),
   );
+  await settleDataId(identity, repository, logger);
   const { repaired } = repository;
   logger.info({ repaired, stats: repository.stats() }, 'the data directory is open');
 
@@ -72,7 +81,7 @@ export async function startNode(
     metrics: createMetrics({
       stats: () => repository.stats(),
       indexCommits: () => repository.indexCommits,
-      lost: () => repository.repaired.lost,
+      indexReads: () => repository.indexReads,
     }),
     source,
     key,

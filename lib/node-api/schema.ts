@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CHUNK_ID_PATTERN, parseChecksum, parsePosition } from './targets.ts';
+import { CHUNK_ID_PATTERN, DIGEST_PATTERN, parseChecksum, parsePosition } from './targets.ts';
 
 const hexPosition = z.string().refine((text) => parsePosition(text) !== undefined, 'expected 8 hex digits');
 const hexChecksum = z.string().refine((text) => parseChecksum(text) !== undefined, 'expected 8 hex digits');
@@ -30,7 +30,7 @@ export const rangeDigestSchema = z.object({
   count,
   bytes: count,
   /** SHA-256 (hex) over "position id length checksum\n" of every chunk in listing order. */
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  digest: z.string().regex(DIGEST_PATTERN),
 });
 export type RangeDigest = z.infer<typeof rangeDigestSchema>;
 
@@ -57,7 +57,10 @@ export const pullProgressSchema = z.object({
 });
 export type PullProgress = z.infer<typeof pullProgressSchema>;
 
-/** `DELETE /ranges/{first}-{last}`. */
+/**
+ * `DELETE /ranges/{first}-{last}`. With `?digest=` of an earlier `rangeDigestSchema` it drops exactly the chunks that
+ * have that digest together: 409 `digest_mismatch`, with the current one as `digest`, when the range holds others.
+ */
 export const dropResultSchema = z.object({ deleted: count, bytes: count });
 export type DropResult = z.infer<typeof dropResultSchema>;
 
@@ -65,10 +68,24 @@ export type DropResult = z.infer<typeof dropResultSchema>;
 export const claimSchema = z.strictObject({ clusterId: z.uuid() });
 export type Claim = z.infer<typeof claimSchema>;
 
-/** `GET /stats`. */
+/** `GET /healthz`; needs no signature. */
+export const nodeHealthSchema = z.object({
+  status: z.literal('ok'),
+  nodeId: z.uuid(),
+  /**
+   * Names the data under the node. It changes when chunks may be missing that were there before: the directory
+   * was emptied or restored, the index was lost or rebuilt, or start-up found entries without their bytes.
+   */
+  dataId: z.uuid(),
+});
+export type NodeHealth = z.infer<typeof nodeHealthSchema>;
+
+/** `GET /stats`. What an older node lacks is optional. */
 export const nodeStatsSchema = z.object({
   nodeId: z.uuid(),
   clusterId: z.uuid().nullable(),
+  /** See `nodeHealthSchema`. */
+  dataId: z.uuid().optional(),
   startedAt: z.iso.datetime(),
   capacityBytes: count,
   /** Chunk bytes and index overhead that count against the capacity, reservations of running writes included. */
@@ -76,6 +93,10 @@ export const nodeStatsSchema = z.object({
   chunkCount: count,
   /** Chunks set aside because their bytes failed verification. */
   quarantinedCount: count,
+  /** Chunks found since the node started whose entry was there, but not their bytes. */
+  lostCount: count.optional(),
+  /** Entries that were looked up or passed over in the index since the node started. */
+  indexReads: count.optional(),
   disk: z.enum(['ok', 'full', 'failing']),
 });
 export type NodeStats = z.infer<typeof nodeStatsSchema>;

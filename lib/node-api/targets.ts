@@ -1,5 +1,7 @@
 /** Paths of the storage node's API; both sides build and parse them here. */
 
+/** A range's digest: a SHA-256 in lower-case hex. */
+export const DIGEST_PATTERN = /^[0-9a-f]{64}$/;
 export const CHUNK_ID_PATTERN = /^[0-9a-z][0-9a-z-]{7,63}$/;
 
 /** A position as it stands in paths, keys and listings: eight lower-case hex digits. */

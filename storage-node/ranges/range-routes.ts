@@ -5,7 +5,12 @@ import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { type ChunkEntryLine, type PullProgress, pullRangeSchema } from '../../lib/node-api/schema.ts';
-import { formatChecksum, formatPosition, NEXT_CURSOR_HEADER } from '../../lib/node-api/targets.ts';
+import {
+  DIGEST_PATTERN,
+  formatChecksum,
+  formatPosition,
+  NEXT_CURSOR_HEADER,
+} from '../../lib/node-api/targets.ts';
 import type { SigningKey } from '../../lib/signing/signed-url.ts';
 import type { NodeEnv } from '../access.ts';
 import type { ChunkService } from '../chunks/chunk-service.ts';
@@ -49,7 +54,11 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
 
   routes.delete('/:range', async (context) => {
     const { first, last } = parseRange(context);
-    return context.json(await repository.drop(first, last));
+    const digest = context.req.query('digest');
+    if (digest !== undefined && !DIGEST_PATTERN.test(digest)) {
+      throw invalid('digest: expected 64 lower-case hex digits');
+    }
+    return context.json(await repository.drop(first, last, { digest }));
   });
 
   routes.post('/:range/pull', async (context) => {

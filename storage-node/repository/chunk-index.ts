@@ -1,4 +1,5 @@
 import type { Level } from 'level';
+import { z } from 'zod';
 import { GroupCommit } from './group-commit.ts';
 import {
   decodeEntry,
@@ -11,6 +12,8 @@ import {
 import { LruCache } from './lru-cache.ts';
 
 export type IndexDatabase = Level<Buffer, Buffer>;
+/** The index as it was at one moment. To be closed. */
+export type IndexSnapshot = ReturnType<IndexDatabase['snapshot']>;
 
 type Change =
   | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
@@ -18,6 +21,9 @@ type Change =
 
 /** Entries read from the database at a time; with inline chunks that is 1.6 MB at most. */
 const SCAN_BATCH = 100;
+/** Sorts before every chunk's key, so that no scan meets it. Its value is JSON: what the index says about itself. */
+const SELF_KEY = Buffer.of(0);
+const selfSchema = z.object({ dataId: z.uuid() });
 /** What a cached entry takes beside its block checksums and inline bytes, estimated. */
 const CACHED_ENTRY_BYTES = 400;
 
@@ -31,6 +37,7 @@ export class ChunkIndex {
   readonly #changes: GroupCommit<Change>;
   /** Counts deletions, so that a read that began before one does not put its finding into the cache. */
   #deletions = 0;
+  #reads = 0;
 
   constructor(database: IndexDatabase, cacheBytes: number) {
     this.#database = database;
@@ -46,12 +53,34 @@ export class ChunkIndex {
     return this.#changes.calls;
   }
 
+  /** Entries looked up in the database and entries that scans passed over, so far. What the cache answers is none. */
+  get reads(): number {
+    return this.#reads;
+  }
+
+  /** What `writeDataId` left; undefined also when that is damaged. */
+  async readDataId(): Promise<string | undefined> {
+    const value: Buffer | undefined = await this.#database.get(SELF_KEY);
+    if (value === undefined) return undefined;
+    try {
+      return selfSchema.parse(JSON.parse(value.toString())).dataId;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Keeps an id for the data beside the entries, durably. */
+  async writeDataId(dataId: string): Promise<void> {
+    await this.#changes.add({ type: 'put', key: SELF_KEY, value: Buffer.from(JSON.stringify({ dataId })) });
+  }
+
   /** `name` is the chunk's `chunkName`. Undefined when there is no entry. */
   async get(name: string, position: number, id: string): Promise<IndexRecord | undefined> {
     const cached = this.#cache.get(name);
     if (cached) return { position, id, entry: cached.entry };
     const key = encodeKey(position, id);
     const deletions = this.#deletions;
+    this.#reads++;
     const value: Buffer | undefined = await this.#database.get(key);
     if (value === undefined) return undefined;
     const entry = decodeEntry(key, value);
@@ -71,23 +100,38 @@ export class ChunkIndex {
     this.#cache.delete(name);
   }
 
-  /** The entries with positions `first` to `last` (inclusive), in order, as of the moment of the call. */
+  snapshot(): IndexSnapshot {
+    return this.#database.snapshot();
+  }
+
+  /**
+   * The entries with positions `first` to `last` (inclusive), in order, as of the snapshot or else the moment of the
+   * call. A key that is no chunk's, because it is damaged, is passed over.
+   */
   async *scan(
     first: number,
     last: number,
-    after?: { readonly position: number; readonly id: string },
+    options: {
+      readonly after?: { readonly position: number; readonly id: string } | undefined;
+      readonly snapshot?: IndexSnapshot | undefined;
+    } = {},
   ): AsyncGenerator<IndexRecord[]> {
+    const { after, snapshot } = options;
     const start = encodeKey(first, '');
     const behind = after && encodeKey(after.position, after.id);
     const from = behind && Buffer.compare(behind, start) >= 0 ? { gt: behind } : { gte: start };
     // The least key above every id at `last`.
     const upTo = last === 0xffff_ffff ? {} : { lt: encodeKey(last + 1, '') };
-    const iterator = this.#database.iterator({ ...from, ...upTo });
+    const iterator = this.#database.iterator({ ...from, ...upTo, ...(snapshot && { snapshot }) });
     try {
       for (;;) {
         const batch = await iterator.nextv(SCAN_BATCH);
         if (batch.length === 0) return;
-        yield batch.map(([key, value]) => ({ ...decodeKey(key), entry: decodeEntry(key, value) }));
+        this.#reads += batch.length;
+        yield batch.flatMap(([key, value]) => {
+          const chunk = decodeKey(key);
+          return chunk ? [{ ...chunk, entry: decodeEntry(key, value) }] : [];
+        });
       }
     } finally {
       await iterator.close();

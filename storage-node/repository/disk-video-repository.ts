@@ -5,7 +5,7 @@ import { formatPosition } from '../../lib/node-api/targets.ts';
 import { INLINE_BYTES_MAX } from '../limits.ts';
 import { SpaceReservation, storedBytes } from './capacity.ts';
 import type { Marker } from './chunk-files.ts';
-import type { ChunkIndex } from './chunk-index.ts';
+import type { ChunkIndex, IndexSnapshot } from './chunk-index.ts';
 import { chunkName, parseCursor } from './chunk-name.ts';
 import { CorruptChunkError } from './chunk-reader.ts';
 import { assertSame, sumChunk } from './chunk-summing.ts';
@@ -13,7 +13,7 @@ import { type DiskParts, openDiskParts } from './disk-parts.ts';
 import { errnoOf, type FileSystem } from './file-system.ts';
 import type { IndexEntry, IndexRecord } from './index-entry.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import { RangeDigester } from './range-digester.ts';
+import { assertDigest, RangeDigester } from './range-digester.ts';
 import type { RepairReport } from './start-up-repair.ts';
 import type {
   ChunkEntry,
@@ -36,6 +36,11 @@ export interface DiskRepositoryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fileSystem?: FileSystem;
+  /**
+   * Called once, before anything is given up that may have been a stored chunk: damage of the index, an entry without
+   * its file. What it does must be on the disk when it resolves, since the next start may find nothing wrong.
+   */
+  readonly onLoss?: () => Promise<void>;
 }
 
 const DAMAGED_ENTRY = 'the index entry is damaged';
@@ -64,6 +69,19 @@ export class DiskVideoRepository implements VideoRepository {
   /** What start-up found and repaired. */
   get repaired(): RepairReport {
     return this.#parts.repaired;
+  }
+
+  /** The id that `setDataId` kept with the index; undefined in a new one. */
+  get dataId(): string | undefined {
+    return this.#parts.dataId;
+  }
+
+  async setDataId(dataId: string): Promise<void> {
+    await this.#changeIndex((index) => index.writeDataId(dataId));
+  }
+
+  get indexReads(): number {
+    return this.#parts.index.reads;
   }
 
   /** Synced writes of the index so far; each carried one or more changes. */
@@ -151,10 +169,14 @@ export class DiskVideoRepository implements VideoRepository {
   }
 
   delete(position: number, id: string): Promise<boolean> {
+    return this.#deleteIf(position, id, () => true);
+  }
+
+  #deleteIf(position: number, id: string, wanted: (record: IndexRecord) => boolean): Promise<boolean> {
     const name = chunkName(position, id);
     return this.#exclusively(name, async () => {
       const record = await this.#lookUp(name, position, id);
-      if (!record) return false;
+      if (!record || !wanted(record)) return false;
       await this.#remove(name, record);
       return true;
     });
@@ -190,7 +212,7 @@ export class DiskVideoRepository implements VideoRepository {
   ): Promise<ListPage> {
     const after = options.after === undefined ? undefined : parseCursor(options.after);
     const entries: ChunkEntry[] = [];
-    for await (const records of this.#parts.index.scan(first, last, after)) {
+    for await (const records of this.#parts.index.scan(first, last, { after })) {
       for (const { entry } of records) {
         if (!entry) continue;
         if (entries.length === options.limit) {
@@ -204,28 +226,42 @@ export class DiskVideoRepository implements VideoRepository {
   }
 
   async digest(first: number, last: number): Promise<RangeDigestResult> {
+    return this.#digestAt(undefined, first, last);
+  }
+
+  async #digestAt(
+    snapshot: IndexSnapshot | undefined,
+    first: number,
+    last: number,
+  ): Promise<RangeDigestResult> {
     const digester = new RangeDigester();
-    for await (const records of this.#parts.index.scan(first, last)) {
+    for await (const records of this.#parts.index.scan(first, last, { snapshot })) {
       for (const { entry } of records) if (entry) digester.add(entry);
     }
     return digester.result();
   }
 
-  async drop(first: number, last: number): Promise<{ deleted: number; bytes: number }> {
+  async drop(
+    first: number,
+    last: number,
+    { digest }: { digest?: string | undefined } = {},
+  ): Promise<{ deleted: number; bytes: number }> {
+    // Two passes over one snapshot, so that what is deleted is what was digested, in the memory of a batch.
+    await using snapshot = this.#parts.index.snapshot();
+    if (digest !== undefined) assertDigest(await this.#digestAt(snapshot, first, last), digest);
     let deleted = 0;
     let bytes = 0;
-    for await (const records of this.#parts.index.scan(first, last)) {
+    for await (const records of this.#parts.index.scan(first, last, { snapshot })) {
+      // A damaged entry is no part of a digest. It stays for the scrub, which may find its file sound.
+      const dropped = digest === undefined ? records : records.filter(({ entry }) => entry !== undefined);
       // Together, so that their index changes share synced writes.
-      const results = await Promise.all(
-        records.map(async ({ position, id, entry }) =>
-          (await this.delete(position, id)) ? (entry?.length ?? 0) : undefined,
-        ),
+      await Promise.all(
+        dropped.map(async ({ position, id, entry }) => {
+          if (!(await this.#deleteIf(position, id, (record) => isSameEntry(record.entry, entry)))) return;
+          deleted++;
+          bytes += entry?.length ?? 0;
+        }),
       );
-      for (const length of results) {
-        if (length === undefined) continue;
-        deleted++;
-        bytes += length;
-      }
     }
     return { deleted, bytes };
   }
@@ -254,6 +290,7 @@ export class DiskVideoRepository implements VideoRepository {
       usedBytes: capacity.usedBytes,
       chunkCount: this.#chunkCount,
       quarantinedCount: quarantine.count,
+      lostCount: this.#parts.repaired.lost,
       disk: health.state,
     };
   }
@@ -285,9 +322,7 @@ export class DiskVideoRepository implements VideoRepository {
       const record = await this.#lookUp(name, position, id);
       if (!record) return false;
       const { entry } = record;
-      if (expected && (expected.createdAt !== entry?.createdAt || expected.checksum !== entry.checksum)) {
-        return false;
-      }
+      if (expected && !isSameEntry(entry, expected)) return false;
       await this.#setAsideNow(name, record, reason);
       return true;
     });
@@ -349,6 +384,11 @@ export class DiskVideoRepository implements VideoRepository {
       .finally(() => this.#settling.delete(settling));
     this.#settling.add(settling);
   }
+}
+
+/** Whether both are damaged, or both describe the same storing of the same chunk. */
+function isSameEntry(a: ChunkEntry | undefined, b: ChunkEntry | undefined): boolean {
+  return a?.createdAt === b?.createdAt && a?.checksum === b?.checksum && a?.length === b?.length;
 }
 
 /** The entry without what only this repository needs of it. */

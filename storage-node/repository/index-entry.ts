@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { blockCount } from '../../lib/bytes/checksum.ts';
+import { CHUNK_ID_PATTERN } from '../../lib/node-api/targets.ts';
 import type { ChunkEntry } from './video-repository.ts';
 
 /**
@@ -29,6 +30,7 @@ export interface IndexRecord {
 }
 
 const FORMAT_VERSION = 1;
+const POSITION_BYTES = 4;
 const HEAD_BYTES = 20;
 const CRC_BYTES = 4;
 const IN_FILE = 1;
@@ -41,8 +43,11 @@ export function encodeKey(position: number, id: string): Buffer {
   return key;
 }
 
-export function decodeKey(key: Buffer): { position: number; id: string } {
-  return { position: key.readUInt32BE(0), id: key.toString('latin1', 4) };
+/** The chunk whose key it is; undefined when it is no chunk's. Nothing else may ever name a file. */
+export function decodeKey(key: Buffer): { position: number; id: string } | undefined {
+  if (key.length < POSITION_BYTES) return undefined;
+  const id = key.toString('latin1', POSITION_BYTES);
+  return CHUNK_ID_PATTERN.test(id) ? { position: key.readUInt32BE(0), id } : undefined;
 }
 
 /** `key` is the entry's `encodeKey`. */
@@ -65,12 +70,13 @@ export function decodeEntry(key: Buffer, value: Buffer): IndexEntry | undefined 
   const covered = value.length - CRC_BYTES;
   if (covered < HEAD_BYTES || value[0] !== FORMAT_VERSION) return undefined;
   if (value.readUInt32BE(covered) !== crc32(value.subarray(0, covered), crc32(key))) return undefined;
+  const chunk = decodeKey(key);
   const length = value.readUInt32BE(4);
   const body = value.subarray(HEAD_BYTES, covered);
   const inline = value[1] === INLINE;
-  if (body.length !== (inline ? length : blockCount(length) * 4)) return undefined;
+  if (!chunk || body.length !== (inline ? length : blockCount(length) * 4)) return undefined;
   return {
-    ...decodeKey(key),
+    ...chunk,
     length,
     checksum: value.readUInt32BE(8),
     createdAt: Number(value.readBigUInt64BE(12)),

@@ -5,7 +5,7 @@ import { AppError, assert } from '../../lib/errors/app-error.ts';
 import { Capacity, EMPTY_REPOSITORY_BYTES, SpaceReservation, storedBytes } from './capacity.ts';
 import { chunkName, parseCursor } from './chunk-name.ts';
 import { assertSame, sumChunk } from './chunk-summing.ts';
-import { RangeDigester } from './range-digester.ts';
+import { assertDigest, RangeDigester } from './range-digester.ts';
 import type {
   ChunkEntry,
   ChunkReading,
@@ -34,6 +34,7 @@ export class MemoryVideoRepository implements VideoRepository {
   /** Names in order; undefined after a change. */
   #sorted: string[] | undefined;
   #quarantined = 0;
+  #reads = 0;
 
   constructor(options: { capacityBytes: number; clock: Pick<Clock, 'nowMs'> }) {
     this.#clock = options.clock;
@@ -65,10 +66,12 @@ export class MemoryVideoRepository implements VideoRepository {
   }
 
   async stat(position: number, id: string): Promise<ChunkEntry | undefined> {
+    this.#reads++;
     return this.#chunks.get(chunkName(position, id))?.entry;
   }
 
   async open(position: number, id: string): Promise<ChunkReading | undefined> {
+    this.#reads++;
     const chunk = this.#chunks.get(chunkName(position, id));
     return chunk && { entry: chunk.entry, send: (first, last, sink) => this.#send(chunk, first, last, sink) };
   }
@@ -112,14 +115,17 @@ export class MemoryVideoRepository implements VideoRepository {
   }
 
   async digest(first: number, last: number): Promise<RangeDigestResult> {
-    const digester = new RangeDigester();
-    for (const entry of this.#within(first, last)) digester.add(entry);
-    return digester.result();
+    return digestOf(this.#within(first, last));
   }
 
-  async drop(first: number, last: number): Promise<{ deleted: number; bytes: number }> {
+  async drop(
+    first: number,
+    last: number,
+    { digest }: { digest?: string | undefined } = {},
+  ): Promise<{ deleted: number; bytes: number }> {
     const entries = this.#within(first, last);
-    for (const { position, id } of entries) await this.delete(position, id);
+    if (digest !== undefined) assertDigest(digestOf(entries), digest);
+    for (const { position, id } of entries) this.#remove(this.#chunks.get(chunkName(position, id))!);
     return { deleted: entries.length, bytes: entries.reduce((sum, { length }) => sum + length, 0) };
   }
 
@@ -143,8 +149,13 @@ export class MemoryVideoRepository implements VideoRepository {
       usedBytes: this.#capacity.usedBytes,
       chunkCount: this.#chunks.size,
       quarantinedCount: this.#quarantined,
+      lostCount: 0,
       disk: 'ok',
     };
+  }
+
+  get indexReads(): number {
+    return this.#reads;
   }
 
   /** Flips a bit of a stored chunk, as a failing disk would. */
@@ -160,9 +171,11 @@ export class MemoryVideoRepository implements VideoRepository {
 
   #within(first: number, last: number): ChunkEntry[] {
     this.#sorted ??= [...this.#chunks.keys()].sort();
-    return this.#sorted
+    const entries = this.#sorted
       .map((name) => this.#chunks.get(name)!.entry)
       .filter(({ position }) => position >= first && position <= last);
+    this.#reads += entries.length;
+    return entries;
   }
 
   #setAside(chunk: StoredChunk): boolean {
@@ -181,6 +194,12 @@ export class MemoryVideoRepository implements VideoRepository {
     this.#capacity.remove(storedBytes(chunk.entry.length));
     return true;
   }
+}
+
+function digestOf(entries: readonly ChunkEntry[]): RangeDigestResult {
+  const digester = new RangeDigester();
+  for (const entry of entries) digester.add(entry);
+  return digester.result();
 }
 
 /** `start` is a block border. */

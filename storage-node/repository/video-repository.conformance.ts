@@ -241,6 +241,68 @@ export function describeVideoRepository(
       expect(repository.stats()).toEqual(empty);
     });
 
+    it('drops what a digest stands for, or nothing', async () => {
+      const { repository } = await openRoomy();
+      for (let position = 0; position < 250; position++) {
+        await repository.put({ position, id: idOf(position), bytes: bytesOf(position, 10) });
+      }
+      await repository.put({ position: 100, id: idOf(1000), bytes: bytesOf(1, LARGE) });
+      const { digest } = await repository.digest(10, 239);
+      // One chunk more, one less, one with other bytes: it is not the range of that digest.
+      await repository.put({ position: 10, id: idOf(2000), bytes: bytesOf(7, SMALL) });
+      const now = await repository.digest(10, 239);
+      const before = repository.stats();
+      await expect(repository.drop(10, 239, { digest })).rejects.toMatchObject({
+        code: 'digest_mismatch',
+        details: now,
+      });
+      await repository.delete(10, idOf(2000));
+      await repository.delete(200, idOf(200));
+      await expect(repository.drop(10, 239, { digest })).rejects.toMatchObject({ code: 'digest_mismatch' });
+      await repository.put({ position: 200, id: idOf(200), bytes: bytesOf(1, 10) });
+      await expect(repository.drop(10, 239, { digest })).rejects.toMatchObject({ code: 'digest_mismatch' });
+      await repository.delete(200, idOf(200));
+      await repository.put({ position: 200, id: idOf(200), bytes: bytesOf(200, 10) });
+      expect(repository.stats().chunkCount).toBe(before.chunkCount - 1);
+
+      // The wrong range with the right digest is another range.
+      await expect(repository.drop(9, 239, { digest })).rejects.toMatchObject({ code: 'digest_mismatch' });
+      expect(await repository.drop(10, 239, { digest })).toEqual({ deleted: 231, bytes: 2300 + LARGE });
+      expect((await repository.digest(0, 0xffff_ffff)).count).toBe(20);
+      const empty = await repository.digest(10, 239);
+      expect(await repository.drop(10, 239, { digest: empty.digest })).toEqual({ deleted: 0, bytes: 0 });
+    });
+
+    it('leaves chunks that are stored while a range is dropped', async () => {
+      const { repository } = await openRoomy();
+      const put = (number: number) =>
+        repository.put({ position: number, id: idOf(number), bytes: bytesOf(number, SMALL) });
+      for (let number = 0; number < 400; number += 2) await put(number);
+      const { digest } = await repository.digest(0, 400);
+      const dropping = repository.drop(0, 400, { digest });
+      const odd = Array.from({ length: 200 }, (_, index) => put(2 * index + 1));
+      expect(await dropping).toEqual({ deleted: 200, bytes: 200 * SMALL });
+      await Promise.all(odd);
+      const left = (await repository.list(0, 400, { limit: 1000 })).entries;
+      expect(left.map(({ position }) => position)).toEqual(odd.map((_, index) => 2 * index + 1));
+    });
+
+    it('reads no more of the index than the range it is asked for', async () => {
+      const { repository } = await openRoomy();
+      for (let position = 0; position < 300; position++) {
+        await repository.put({ position, id: idOf(position), bytes: bytesOf(position, 10) });
+      }
+      const cost = async (action: () => Promise<unknown>) => {
+        const before = repository.indexReads;
+        await action();
+        return repository.indexReads - before;
+      };
+      expect(await cost(() => repository.digest(100, 129))).toBe(30);
+      expect(await cost(() => repository.list(100, 129, { limit: 1000 }))).toBe(30);
+      expect(await cost(() => repository.drop(100, 129))).toBeLessThanOrEqual(60);
+      expect(await cost(() => repository.digest(100, 129))).toBe(0);
+    });
+
     it('keeps within its capacity, reservations included', async () => {
       const { repository } = await open({ capacityBytes: EMPTY_REPOSITORY_BYTES + 2 * storedBytes(LARGE) });
       const first = await repository.reserve(LARGE);

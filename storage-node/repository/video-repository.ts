@@ -72,6 +72,8 @@ export interface RepositoryStats {
   readonly usedBytes: number;
   readonly chunkCount: number;
   readonly quarantinedCount: number;
+  /** Chunks found since the repository was opened whose entry was there, but not their bytes. */
+  readonly lostCount: number;
   /** `full`: the disk itself, not the capacity, refused the last write. `failing`: it returned I/O errors. */
   readonly disk: 'ok' | 'full' | 'failing';
 }
@@ -128,8 +130,17 @@ export interface VideoRepository extends AsyncDisposable {
 
   digest(first: number, last: number): Promise<RangeDigestResult>;
 
-  /** Deletes every chunk with a position from `first` to `last` (inclusive) that was there when it was called. */
-  drop(first: number, last: number): Promise<{ readonly deleted: number; readonly bytes: number }>;
+  /**
+   * Deletes every chunk with a position from `first` to `last` (inclusive) that was there when it was called; those
+   * that are stored meanwhile stay. With `digest`, all of them are exactly the chunks that have this digest, as
+   * `digest()` computes it: when they are not, nothing is deleted and it rejects with `digest_mismatch`, whose
+   * details have what `digest()` says now.
+   */
+  drop(
+    first: number,
+    last: number,
+    options?: { readonly digest?: string | undefined },
+  ): Promise<{ readonly deleted: number; readonly bytes: number }>;
 
   /** Sets a chunk aside. Whether there was one. */
   quarantine(position: number, id: string, reason: string): Promise<boolean>;
@@ -138,4 +149,7 @@ export interface VideoRepository extends AsyncDisposable {
   verify(position: number, id: string): Promise<VerifyResult>;
 
   stats(): RepositoryStats;
+
+  /** Entries that operations looked up or passed over so far: what they cost grows with it. */
+  readonly indexReads: number;
 }

@@ -60,7 +60,11 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
     source,
     service: new ChunkService({ repository, buffers, source }),
     identity: await NodeIdentity.open(await temporaryDirectory()),
-    metrics: createMetrics({ stats: () => repository.stats(), indexCommits: () => 0, lost: () => 0 }),
+    metrics: createMetrics({
+      stats: () => repository.stats(),
+      indexCommits: () => 0,
+      indexReads: () => repository.indexReads,
+    }),
     key: TEST_KEY,
     clock,
     logger,
