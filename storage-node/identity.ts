@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../lib/errors/app-error.ts';
+import { writeDurably } from './write-durably.ts';
 
 const FILE = 'identity.json';
 const FORMAT_VERSION = 1;
@@ -42,7 +43,7 @@ export class NodeIdentity {
     const dataId = randomUUID();
     if (text === undefined) {
       const file = { formatVersion: FORMAT_VERSION, nodeId: randomUUID(), clusterId: null, dataId } as const;
-      await writeDurably(directory, file);
+      await write(directory, file);
       return new NodeIdentity(directory, file, true);
     }
     // Files that were written before there were data ids get one with the first change.
@@ -88,7 +89,7 @@ export class NodeIdentity {
       const changes = decide(this.#file);
       if (changes === undefined) return;
       const file = { ...this.#file, ...changes };
-      await writeDurably(this.#directory, file);
+      await write(this.#directory, file);
       this.#file = file;
     });
     this.#changing = change.catch(() => {});
@@ -109,22 +110,6 @@ function parseIdentity(directory: string, text: string): z.infer<typeof identity
   }
 }
 
-/** Temporary file, sync, rename, sync of the directory: after a crash the old or the new file is there, whole. */
-async function writeDurably(directory: string, file: IdentityFile): Promise<void> {
-  const path = join(directory, FILE);
-  const temporary = `${path}.new`;
-  const handle = await open(temporary, 'w', 0o640);
-  try {
-    await handle.writeFile(`${JSON.stringify(file, null, 2)}\n`);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, path);
-  const parent = await open(directory, 'r');
-  try {
-    await parent.sync();
-  } finally {
-    await parent.close();
-  }
+function write(directory: string, file: IdentityFile): Promise<void> {
+  return writeDurably(join(directory, FILE), `${JSON.stringify(file, null, 2)}\n`);
 }

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ScrubStatus } from '../lib/node-api/schema.ts';
 import type { RepositoryStats } from './repository/video-repository.ts';
 
 /** A node's Prometheus metrics. */
@@ -19,6 +20,7 @@ export function createMetrics(sources: {
   stats: () => RepositoryStats;
   indexCommits: () => number;
   indexReads: () => number;
+  scrub: () => Pick<ScrubStatus, 'checkedBytes' | 'foundCorrupt' | 'progress'>;
 }): NodeMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -41,7 +43,7 @@ export function createMetrics(sources: {
         this.inc(read());
       },
     });
-  const { stats, indexCommits, indexReads } = sources;
+  const { stats, indexCommits, indexReads, scrub } = sources;
   gauge('capacity_bytes', 'What the node may use.', () => stats().capacityBytes);
   counter('chunks_lost_total', 'Chunks whose entry was there, but not their bytes.', () => stats().lostCount);
   gauge('used_bytes', 'What counts against the capacity, reservations included.', () => stats().usedBytes);
@@ -56,6 +58,9 @@ export function createMetrics(sources: {
   );
   counter('index_commits_total', 'Synced writes of the index.', indexCommits);
   counter('index_reads_total', 'Entries that were looked up or passed over in the index.', indexReads);
+  gauge('scrub_progress', 'How far the pass of the scrub is, by position: 0 to 1.', () => scrub().progress);
+  gauge('scrub_checked_bytes', 'Chunk bytes verified by the pass.', () => scrub().checkedBytes);
+  gauge('scrub_found_corrupt', 'What the pass found not to be sound.', () => scrub().foundCorrupt);
   gauge('resident_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   counter('cpu_seconds_total', 'CPU time of the process.', () => {
     const { user, system } = process.cpuUsage();

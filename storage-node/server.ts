@@ -16,6 +16,8 @@ import type { NodeMetrics } from './metrics.ts';
 import { createNodeRoutes } from './node-routes.ts';
 import { createRangeRoutes } from './ranges/range-routes.ts';
 import type { VideoRepository } from './repository/video-repository.ts';
+import { createScrubRoutes } from './scrub/scrub-routes.ts';
+import type { Scrubber } from './scrub/scrubber.ts';
 
 export interface NodeAppOptions {
   readonly repository: VideoRepository;
@@ -23,6 +25,7 @@ export interface NodeAppOptions {
   readonly identity: NodeIdentity;
   readonly metrics: NodeMetrics;
   readonly source: ChunkSource;
+  readonly scrubber: Pick<Scrubber, 'status' | 'control'>;
   /** Signs and verifies requests. */
   readonly key: SigningKey;
   /** Aborts when the server stops. */
@@ -63,6 +66,7 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
   });
   app.route('/chunks', createChunkRoutes(options));
   app.route('/ranges', createRangeRoutes(options));
+  app.route('/', createScrubRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
   return app;
 }

@@ -26,6 +26,8 @@ import {
 import { createMetrics } from './metrics.ts';
 import { Registration } from './registration.ts';
 import { DiskVideoRepository } from './repository/disk-video-repository.ts';
+import { scrubLogIn } from './scrub/scrub-log.ts';
+import { Scrubber } from './scrub/scrubber.ts';
 import { createNodeApp } from './server.ts';
 
 export interface StartedNode {
@@ -62,6 +64,16 @@ export async function startNode(
   const { repaired } = repository;
   logger.info({ repaired, stats: repository.stats() }, 'the data directory is open');
 
+  const scrubber = stack.use(
+    await Scrubber.open({
+      repository,
+      log: scrubLogIn(directory, logger),
+      bytesPerSecond: config.SCRUB_RATE,
+      intervalMs: config.SCRUB_INTERVAL,
+      clock,
+      logger,
+    }),
+  );
   const client = stack.use(
     new ByteClient({
       clock,
@@ -82,8 +94,10 @@ export async function startNode(
       stats: () => repository.stats(),
       indexCommits: () => repository.indexCommits,
       indexReads: () => repository.indexReads,
+      scrub: () => scrubber.status,
     }),
     source,
+    scrubber,
     key,
     stopping: signal,
     clock,
@@ -119,5 +133,6 @@ export async function startNode(
     });
     void registration.runUntilAccepted(signal);
   }
+  scrubber.run();
   return { url, nodeId: identity.nodeId };
 }

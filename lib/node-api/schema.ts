@@ -80,6 +80,56 @@ export const nodeHealthSchema = z.object({
 });
 export type NodeHealth = z.infer<typeof nodeHealthSchema>;
 
+const instant = z.iso.datetime();
+
+/**
+ * Where the scrub, which verifies everything a node stores again and again, stands. `paused`: somebody said so.
+ * `idle`: a pass is done and the next one not due. `off`: its rate is 0.
+ */
+export const scrubStateSchema = z.enum(['idle', 'running', 'paused', 'off']);
+export type ScrubState = z.infer<typeof scrubStateSchema>;
+
+/** `GET /scrub`, and the answer to `POST /scrub`. */
+export const scrubStatusSchema = z.object({
+  state: scrubStateSchema,
+  /** Start of the pass that runs, or else of the last one. */
+  passStartedAt: instant.nullable(),
+  lastFinishedAt: instant.nullable(),
+  /** When the pass began that ended at `lastFinishedAt`: all that was stored before has been verified since. */
+  lastFinishedStartedAt: instant.nullable(),
+  /** Of that pass, by position: 0 to 1. */
+  progress: z.number().min(0).max(1),
+  checkedChunks: count,
+  checkedBytes: count,
+  /** Whatever was not sound since the start of the pass, also where it could be put right. */
+  foundCorrupt: count,
+  bytesPerSecond: count,
+});
+export type ScrubStatus = z.infer<typeof scrubStatusSchema>;
+
+/** `POST /scrub`: `start` begins a new pass at once. `bytesPerSecond` holds until the node restarts. */
+export const scrubControlSchema = z.strictObject({
+  action: z.enum(['start', 'pause', 'resume']),
+  bytesPerSecond: z.int().positive().optional(),
+});
+export type ScrubControl = z.infer<typeof scrubControlSchema>;
+
+/** `POST /chunks/{position}/{id}/verify`: reads the whole chunk from the disk. */
+export const verifyAnswerSchema = z.object({ result: z.enum(['ok', 'absent', 'quarantined']) });
+export type VerifyAnswer = z.infer<typeof verifyAnswerSchema>;
+
+/** One line of `GET /quarantine`, ordered by position, then id. */
+export const quarantinedChunkSchema = z.object({
+  position: hexPosition,
+  id: z.string().regex(CHUNK_ID_PATTERN),
+  /** Null when it is not known. */
+  length: count.nullable(),
+  reason: z.string(),
+  /** When the chunk was set aside, by the node's clock. */
+  at: instant,
+});
+export type QuarantinedChunkLine = z.infer<typeof quarantinedChunkSchema>;
+
 /** `GET /stats`. What an older node lacks is optional. */
 export const nodeStatsSchema = z.object({
   nodeId: z.uuid(),
@@ -98,5 +148,6 @@ export const nodeStatsSchema = z.object({
   /** Entries that were looked up or passed over in the index since the node started. */
   indexReads: count.optional(),
   disk: z.enum(['ok', 'full', 'failing']),
+  scrub: scrubStatusSchema.pick({ state: true, lastFinishedAt: true, foundCorrupt: true }).optional(),
 });
 export type NodeStats = z.infer<typeof nodeStatsSchema>;

@@ -27,7 +27,20 @@ export function rangeTarget(first: number, last: number): string {
   return `/ranges/${formatPosition(first)}-${formatPosition(last)}`;
 }
 
+/** Set aside copies of chunks. */
+export const QUARANTINE_TARGET = '/quarantine';
+export const SCRUB_TARGET = '/scrub';
+
+export function quarantineTarget(position: number, chunkId: string): string {
+  return `${QUARANTINE_TARGET}/${formatPosition(position)}/${chunkId}`;
+}
+
+/** For a `POST`. */
+export function verifyTarget(position: number, chunkId: string): string {
+  return `${chunkTarget(position, chunkId)}/verify`;
+}
+
 /** Carries a chunk's checksum on `PUT` and on `GET`/`HEAD` answers. */
 export const CHECKSUM_HEADER = 'x-chunk-checksum';
-/** On a range listing: pass its value as `after` to get the next page; absent on the last one. */
+/** On a listing: pass its value as `after` to get the next page; absent on the last one. */
 export const NEXT_CURSOR_HEADER = 'x-next-cursor';

@@ -2,6 +2,7 @@ import type { Level } from 'level';
 import { z } from 'zod';
 import { GroupCommit } from './group-commit.ts';
 import {
+  bodyBytesOf,
   decodeEntry,
   decodeKey,
   encodeEntry,
@@ -14,6 +15,20 @@ import { LruCache } from './lru-cache.ts';
 export type IndexDatabase = Level<Buffer, Buffer>;
 /** The index as it was at one moment. To be closed. */
 export type IndexSnapshot = ReturnType<IndexDatabase['snapshot']>;
+
+/** An entry as it was found; without `record` its key is no chunk's. */
+export interface PageEntry {
+  readonly key: Buffer;
+  readonly record: IndexRecord | undefined;
+}
+
+export interface IndexPage {
+  readonly entries: readonly PageEntry[];
+  /** Nothing follows that can be read. */
+  readonly ended: boolean;
+  /** Why parts of the database could not be read; entries in them are missing. */
+  readonly error: unknown;
+}
 
 type Change =
   | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
@@ -85,7 +100,7 @@ export class ChunkIndex {
     if (value === undefined) return undefined;
     const entry = decodeEntry(key, value);
     if (entry && deletions === this.#deletions) this.#cache.set(name, { name, entry });
-    return { position, id, entry };
+    return { position, id, entry, bodyBytes: bodyBytesOf(value) };
   }
 
   async put(name: string, entry: IndexEntry): Promise<void> {
@@ -138,8 +153,66 @@ export class ChunkIndex {
     }
   }
 
+  /**
+   * The next entries behind a key (all of them without one), in the order in which they lie there. Unlike `scan` it
+   * shows keys that are no chunk's, and reads around blocks of the database that cannot be read.
+   */
+  async readPage(after: Buffer | undefined, limit: number): Promise<IndexPage> {
+    const bounds = after ? { gt: after } : { gte: encodeKey(0, '') };
+    try {
+      return await this.#readPage(bounds, limit, limit);
+    } catch (error) {
+      if (!isIndexError(error)) throw error;
+      // It speaks up when it comes to the end, and keeps what it has read for that batch; one by one nothing is kept.
+      return this.#readPage(bounds, limit, 1);
+    }
+  }
+
+  async #readPage(
+    bounds: { gt: Buffer } | { gte: Buffer },
+    limit: number,
+    batchSize: number,
+  ): Promise<IndexPage> {
+    const entries: PageEntry[] = [];
+    const iterator = this.#database.iterator(bounds);
+    try {
+      while (entries.length < limit) {
+        const batch = await iterator.nextv(Math.min(batchSize, limit - entries.length));
+        if (batch.length === 0) return { entries, ended: true, error: undefined };
+        this.#reads += batch.length;
+        for (const [key, value] of batch) {
+          const chunk = decodeKey(key);
+          const record = chunk && { ...chunk, entry: decodeEntry(key, value), bodyBytes: bodyBytesOf(value) };
+          entries.push({ key, record });
+        }
+      }
+      return { entries, ended: false, error: undefined };
+    } catch (error) {
+      if (batchSize > 1 || !isIndexError(error)) throw error;
+      return { entries, ended: true, error };
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  /** What is kept in memory of an entry is forgotten; the next `get` reads the database. */
+  forget(name: string): void {
+    this.#cache.delete(name);
+  }
+
+  /** Removes an entry whose key is no chunk's. */
+  async deleteKey(key: Buffer): Promise<void> {
+    await this.#changes.add({ type: 'del', key });
+  }
+
   /** Waits for running operations. */
   async close(): Promise<void> {
     await this.#database.close();
   }
+}
+
+/** Whether LevelDB itself failed. */
+export function isIndexError(error: unknown): boolean {
+  const code = error instanceof Error ? (error as { code?: string }).code : undefined;
+  return typeof code === 'string' && code.startsWith('LEVEL_');
 }

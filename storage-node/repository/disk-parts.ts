@@ -14,7 +14,7 @@ import {
 } from '../limits.ts';
 import { Capacity, EMPTY_REPOSITORY_BYTES } from './capacity.ts';
 import { ChunkFiles } from './chunk-files.ts';
-import { ChunkIndex } from './chunk-index.ts';
+import { ChunkIndex, isIndexError } from './chunk-index.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { DiskHealth } from './disk-health.ts';
 import { DiskSpace } from './disk-space.ts';
@@ -155,9 +155,4 @@ async function defaultCapacity(
   const { freeBytes, totalBytes } = await fileSystem.space(directory);
   const reserve = Math.max(DISK_FREE_BYTES_MIN, Math.floor(totalBytes * DISK_RESERVE_SHARE));
   return Math.max(storedBytes + freeBytes - reserve, EMPTY_REPOSITORY_BYTES);
-}
-
-function isIndexError(error: unknown): boolean {
-  const code = error instanceof Error ? (error as { code?: string }).code : undefined;
-  return typeof code === 'string' && code.startsWith('LEVEL_');
 }

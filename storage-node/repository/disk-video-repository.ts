@@ -3,13 +3,15 @@ import { AppError, assert } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { formatPosition } from '../../lib/node-api/targets.ts';
 import { INLINE_BYTES_MAX } from '../limits.ts';
-import { SpaceReservation, storedBytes } from './capacity.ts';
+import { SpaceReservation, storedBytes, storedBytesOfDamaged } from './capacity.ts';
+import { ChunkExaminer } from './chunk-examiner.ts';
 import type { Marker } from './chunk-files.ts';
 import type { ChunkIndex, IndexSnapshot } from './chunk-index.ts';
 import { chunkName, parseCursor } from './chunk-name.ts';
-import { CorruptChunkError } from './chunk-reader.ts';
+import { type Admission, CorruptChunkError } from './chunk-reader.ts';
 import { assertSame, sumChunk } from './chunk-summing.ts';
 import { type DiskParts, openDiskParts } from './disk-parts.ts';
+import { type ScrubTarget, scrubDisk } from './disk-scrub.ts';
 import { errnoOf, type FileSystem } from './file-system.ts';
 import type { IndexEntry, IndexRecord } from './index-entry.ts';
 import { KeyedLock } from './keyed-lock.ts';
@@ -22,8 +24,10 @@ import type {
   NewChunk,
   PieceSink,
   PutResult,
+  QuarantinePage,
   RangeDigestResult,
   RepositoryStats,
+  ScrubStep,
   VerifyResult,
   VideoRepository,
 } from './video-repository.ts';
@@ -52,13 +56,24 @@ export class DiskVideoRepository implements VideoRepository {
   readonly #logger: Logger;
   readonly #locks = new KeyedLock();
   readonly #settling = new Set<Promise<void>>();
+  readonly #examiner: ChunkExaminer;
   #chunkCount: number;
+  #lostCount: number;
 
   private constructor(parts: DiskParts, options: DiskRepositoryOptions) {
     this.#parts = parts;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#chunkCount = parts.repaired.chunkCount;
+    this.#lostCount = parts.repaired.lost;
+    this.#examiner = new ChunkExaminer({
+      ...parts,
+      logger: options.logger,
+      exclusively: (name, action) => this.#exclusively(name, action),
+      setAside: (name, record, reason) => this.#setAsideNow(name, record, reason),
+      setAsideIfSame: (entry, reason) => this.#setAside(entry, entry, reason),
+      putEntry: (name, entry) => this.#changeIndex((index) => index.put(name, entry)),
+    });
   }
 
   /** Opens the directory and repairs what a crash or damage left. */
@@ -126,8 +141,18 @@ export class DiskVideoRepository implements VideoRepository {
       }
       this.#chunkCount++;
       this.#parts.health.wrote();
+      await this.#forgetSetAside(position, id);
       return 'created';
     });
+  }
+
+  /** The good copy is on the disk; a bad one that cannot be removed now is no reason to say otherwise. */
+  async #forgetSetAside(position: number, id: string): Promise<void> {
+    try {
+      await this.#parts.quarantine.remove(position, id);
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'a quarantined copy could not be removed');
+    }
   }
 
   /** Write order: the file (bytes, then name), then the index. */
@@ -187,12 +212,15 @@ export class DiskVideoRepository implements VideoRepository {
     const { position, id, entry } = record;
     const { files, openFiles, health } = this.#parts;
     health.assertWritable();
+    const fileSizeBytes = entry ? undefined : await files.sizeOf(position, id);
     const marker = entry?.inline ? undefined : await this.#mark(position, id);
     await this.#changeIndex((index) => index.delete(name, position, id));
     await files.remove(position, id);
     openFiles.forget(name);
     if (marker) this.#settle(marker);
-    this.#forget(entry);
+    this.#forget(
+      entry ? storedBytes(entry.length) : storedBytesOfDamaged(fileSizeBytes, record.bodyBytes ?? 0),
+    );
   }
 
   /** Without a file or without room for a marker the delete goes on all the same. */
@@ -272,15 +300,27 @@ export class DiskVideoRepository implements VideoRepository {
 
   async verify(position: number, id: string): Promise<VerifyResult> {
     const name = chunkName(position, id);
-    const entry = await this.#entryOf(name, position, id);
-    if (!entry) return 'absent';
-    try {
-      await this.#parts.reader.verify(entry);
-      return 'ok';
-    } catch (error) {
-      if (!(error instanceof CorruptChunkError)) throw error;
-      return (await this.#setAside(entry, entry, error.message)) ? 'quarantined' : 'absent';
-    }
+    // What is on the disk counts, not what memory knows.
+    this.#parts.index.forget(name);
+    const record = await this.#lookUp(name, position, id);
+    const { finding } = await this.#examiner.examine({ position, id, record }, async () => {});
+    if (finding === 'absent' || finding === 'quarantined') return finding;
+    return 'ok';
+  }
+
+  scrub({ after, admit }: { after: string | undefined; admit: Admission }): AsyncGenerator<ScrubStep> {
+    const { index, files } = this.#parts;
+    const examine = (target: ScrubTarget) => this.#examiner.examineForScrub(target, admit);
+    return scrubDisk({ index, files, logger: this.#logger, examine }, after);
+  }
+
+  async listQuarantine(options: { after?: string | undefined; limit: number }): Promise<QuarantinePage> {
+    if (options.after !== undefined) parseCursor(options.after);
+    return this.#parts.quarantine.list(options);
+  }
+
+  removeQuarantined(position: number, id: string): Promise<boolean> {
+    return this.#exclusively(chunkName(position, id), () => this.#parts.quarantine.remove(position, id));
   }
 
   stats(): RepositoryStats {
@@ -290,7 +330,7 @@ export class DiskVideoRepository implements VideoRepository {
       usedBytes: capacity.usedBytes,
       chunkCount: this.#chunkCount,
       quarantinedCount: quarantine.count,
-      lostCount: this.#parts.repaired.lost,
+      lostCount: this.#lostCount,
       disk: health.state,
     };
   }
@@ -302,12 +342,12 @@ export class DiskVideoRepository implements VideoRepository {
     await this.#parts.close();
   }
 
-  /** The chunk's entry; a damaged one is set aside and counts as absent. */
+  /** The chunk's entry; a damaged one is made again from the file, or set aside and counts as absent. */
   async #entryOf(name: string, position: number, id: string): Promise<IndexEntry | undefined> {
     const record = await this.#lookUp(name, position, id);
     if (!record || record.entry) return record?.entry;
-    await this.#setAside(record, undefined, DAMAGED_ENTRY);
-    return undefined;
+    await this.#examiner.examine({ position, id, record }, async () => {});
+    return (await this.#lookUp(name, position, id))?.entry;
   }
 
   /** Sets the chunk aside, provided that it is still the one that `expected` describes. */
@@ -332,10 +372,14 @@ export class DiskVideoRepository implements VideoRepository {
   async #setAsideNow(name: string, record: IndexRecord, reason: string): Promise<void> {
     const { position, id, entry } = record;
     const { quarantine, files, openFiles } = this.#parts;
+    const fileSizeBytes = await files.sizeOf(position, id);
     await quarantine.add(record, files, reason);
     openFiles.forget(name);
     await this.#changeIndex((index) => index.delete(name, position, id));
-    this.#forget(entry);
+    if (!entry?.inline && fileSizeBytes === undefined) this.#lostCount++;
+    this.#forget(
+      entry ? storedBytes(entry.length) : storedBytesOfDamaged(fileSizeBytes, record.bodyBytes ?? 0),
+    );
     this.#logger.error(
       { event: 'chunk_quarantined', position: formatPosition(position), id, reason },
       'a chunk failed verification and was set aside',
@@ -343,9 +387,8 @@ export class DiskVideoRepository implements VideoRepository {
   }
 
   /** Takes a chunk that is gone out of the books. */
-  #forget(entry: IndexEntry | undefined): void {
-    if (!entry) return;
-    this.#parts.capacity.remove(storedBytes(entry.length));
+  #forget(takenBytes: number): void {
+    this.#parts.capacity.remove(takenBytes);
     this.#chunkCount--;
   }
 

@@ -27,6 +27,8 @@ export interface IndexRecord {
   readonly position: number;
   readonly id: string;
   readonly entry: IndexEntry | undefined;
+  /** What a damaged entry's block checksums or inline bytes take. */
+  readonly bodyBytes?: number;
 }
 
 const FORMAT_VERSION = 1;
@@ -63,6 +65,11 @@ export function encodeEntry(key: Buffer, entry: IndexEntry): Buffer {
   const covered = value.length - CRC_BYTES;
   value.writeUInt32BE(crc32(value.subarray(0, covered), crc32(key)), covered);
   return value;
+}
+
+/** Length of the block checksums or bytes in a value. */
+export function bodyBytesOf(value: Buffer): number {
+  return Math.max(0, value.length - HEAD_BYTES - CRC_BYTES);
 }
 
 /** Undefined when the value is damaged. An inline entry's bytes are a part of `value`. */

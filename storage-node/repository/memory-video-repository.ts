@@ -13,9 +13,12 @@ import type {
   NewChunk,
   PieceSink,
   PutResult,
+  QuarantinedChunk,
+  QuarantinePage,
   RangeDigestResult,
   RepositoryStats,
   Reservation,
+  ScrubStep,
   VerifyResult,
   VideoRepository,
 } from './video-repository.ts';
@@ -33,7 +36,7 @@ export class MemoryVideoRepository implements VideoRepository {
   readonly #chunks = new Map<string, StoredChunk>();
   /** Names in order; undefined after a change. */
   #sorted: string[] | undefined;
-  #quarantined = 0;
+  readonly #setAsideChunks = new Map<string, QuarantinedChunk>();
   #reads = 0;
 
   constructor(options: { capacityBytes: number; clock: Pick<Clock, 'nowMs'> }) {
@@ -62,6 +65,7 @@ export class MemoryVideoRepository implements VideoRepository {
     this.#chunks.set(name, { entry, blocks, bytes: Buffer.from(bytes) });
     this.#sorted = undefined;
     reservation.use(storedBytes(length));
+    this.#forgetSetAside(name);
     return 'created';
   }
 
@@ -129,9 +133,9 @@ export class MemoryVideoRepository implements VideoRepository {
     return { deleted: entries.length, bytes: entries.reduce((sum, { length }) => sum + length, 0) };
   }
 
-  async quarantine(position: number, id: string): Promise<boolean> {
+  async quarantine(position: number, id: string, reason: string): Promise<boolean> {
     const chunk = this.#chunks.get(chunkName(position, id));
-    return chunk !== undefined && this.#setAside(chunk);
+    return chunk !== undefined && this.#setAside(chunk, reason);
   }
 
   async verify(position: number, id: string): Promise<VerifyResult> {
@@ -143,12 +147,50 @@ export class MemoryVideoRepository implements VideoRepository {
     return 'ok';
   }
 
+  async *scrub({
+    after = '',
+    admit,
+  }: {
+    after: string | undefined;
+    admit: (bytes: number) => Promise<void>;
+  }): AsyncGenerator<ScrubStep> {
+    for (const { position, id, length } of this.#within(0, 0xffff_ffff)) {
+      const cursor = chunkName(position, id);
+      if (cursor <= after) continue;
+      await admit(length);
+      const result = await this.verify(position, id);
+      if (result !== 'absent') yield { finding: result === 'ok' ? 'sound' : result, bytes: length, cursor };
+    }
+  }
+
+  async listQuarantine({
+    after = '',
+    limit,
+  }: {
+    after?: string | undefined;
+    limit: number;
+  }): Promise<QuarantinePage> {
+    if (after !== '') parseCursor(after);
+    const following = [...this.#setAsideChunks.keys()].filter((name) => name > after).sort();
+    const chunks = following.slice(0, limit).map((name) => this.#setAsideChunks.get(name)!);
+    return { chunks, next: following.length > limit ? following[limit - 1]! : null };
+  }
+
+  async removeQuarantined(position: number, id: string): Promise<boolean> {
+    return this.#forgetSetAside(chunkName(position, id));
+  }
+
+  #forgetSetAside(name: string): boolean {
+    this.#capacity.remove(this.#setAsideChunks.get(name)?.length ?? 0);
+    return this.#setAsideChunks.delete(name);
+  }
+
   stats(): RepositoryStats {
     return {
       capacityBytes: this.#capacity.limitBytes,
       usedBytes: this.#capacity.usedBytes,
       chunkCount: this.#chunks.size,
-      quarantinedCount: this.#quarantined,
+      quarantinedCount: this.#setAsideChunks.size,
       lostCount: 0,
       disk: 'ok',
     };
@@ -178,10 +220,13 @@ export class MemoryVideoRepository implements VideoRepository {
     return entries;
   }
 
-  #setAside(chunk: StoredChunk): boolean {
+  #setAside(chunk: StoredChunk, reason = 'a block does not have its checksum'): boolean {
     if (!this.#remove(chunk)) return false;
-    this.#quarantined++;
-    this.#capacity.add(chunk.entry.length);
+    const { position, id, length } = chunk.entry;
+    const quarantinedAt = this.#clock.nowMs();
+    this.#forgetSetAside(chunkName(position, id));
+    this.#setAsideChunks.set(chunkName(position, id), { position, id, length, reason, quarantinedAt });
+    this.#capacity.add(length);
     return true;
   }
 

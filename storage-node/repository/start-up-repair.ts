@@ -91,7 +91,7 @@ async function settleMarkers(context: RepairContext, report: RepairReport): Prom
 
 async function repairFan(fan: string, context: RepairContext, report: RepairReport): Promise<void> {
   const first = Number.parseInt(fan, 16) * 0x0100_0000;
-  const names = (await context.fileSystem.list(join(context.directory, 'chunks', fan))).sort();
+  const names = await context.files.namesIn(fan);
   let next = 0;
   let repairs: (() => Promise<void>)[] = [];
   const enqueue = async (repair: () => Promise<void>) => {
