@@ -105,6 +105,7 @@ export class ChunkExaminer {
       // The rest of a write or delete that failed; the next start decides.
       if (await files.isMarked(position, id)) return { finding: 'sound', bytes: 0 };
     }
+    if (!hasFile && record.unreadable) return { finding: 'absent', bytes: 0 };
     const entry = hasFile ? await this.#entryOfSoundFile(position, id) : undefined;
     if (entry) {
       await this.#parts.putEntry(name, entry);

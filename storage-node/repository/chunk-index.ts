@@ -89,14 +89,20 @@ export class ChunkIndex {
     await this.#changes.add({ type: 'put', key: SELF_KEY, value: Buffer.from(JSON.stringify({ dataId })) });
   }
 
-  /** `name` is the chunk's `chunkName`. Undefined when there is no entry. */
+  /** `name` is the chunk's `chunkName`. Undefined when there is no entry; `unreadable` when nobody can tell. */
   async get(name: string, position: number, id: string): Promise<IndexRecord | undefined> {
     const cached = this.#cache.get(name);
     if (cached) return { position, id, entry: cached.entry };
     const key = encodeKey(position, id);
     const deletions = this.#deletions;
     this.#reads++;
-    const value: Buffer | undefined = await this.#database.get(key);
+    let value: Buffer | undefined;
+    try {
+      value = await this.#database.get(key);
+    } catch (error) {
+      if (!isCorruption(error)) throw error;
+      return { position, id, entry: undefined, unreadable: true };
+    }
     if (value === undefined) return undefined;
     const entry = decodeEntry(key, value);
     if (entry && deletions === this.#deletions) this.#cache.set(name, { name, entry });
@@ -209,6 +215,11 @@ export class ChunkIndex {
   async close(): Promise<void> {
     await this.#database.close();
   }
+}
+
+/** Whether LevelDB came upon a block that it cannot read. What is written anew is found all the same. */
+function isCorruption(error: unknown): boolean {
+  return isIndexError(error) && (error as { code?: string }).code === 'LEVEL_CORRUPTION';
 }
 
 /** Whether LevelDB itself failed. */

@@ -128,7 +128,7 @@ export class DiskVideoRepository implements VideoRepository {
         assertSame(present.entry, { length, checksum });
         return 'exists';
       }
-      if (present) await this.#setAsideNow(name, present, DAMAGED_ENTRY);
+      if (present && !present.unreadable) await this.#setAsideNow(name, present, DAMAGED_ENTRY);
       const reservation = chunk.reservation ?? (await this.reserve(length));
       assert(reservation instanceof SpaceReservation, 'reservations come from reserve()');
       try {
@@ -218,9 +218,7 @@ export class DiskVideoRepository implements VideoRepository {
     await files.remove(position, id);
     openFiles.forget(name);
     if (marker) this.#settle(marker);
-    this.#forget(
-      entry ? storedBytes(entry.length) : storedBytesOfDamaged(fileSizeBytes, record.bodyBytes ?? 0),
-    );
+    this.#forget(record, fileSizeBytes);
   }
 
   /** Without a file or without room for a marker the delete goes on all the same. */
@@ -360,7 +358,7 @@ export class DiskVideoRepository implements VideoRepository {
     const name = chunkName(position, id);
     return this.#exclusively(name, async () => {
       const record = await this.#lookUp(name, position, id);
-      if (!record) return false;
+      if (!record || (record.unreadable && expected)) return false;
       const { entry } = record;
       if (expected && !isSameEntry(entry, expected)) return false;
       await this.#setAsideNow(name, record, reason);
@@ -377,18 +375,18 @@ export class DiskVideoRepository implements VideoRepository {
     openFiles.forget(name);
     await this.#changeIndex((index) => index.delete(name, position, id));
     if (!entry?.inline && fileSizeBytes === undefined) this.#lostCount++;
-    this.#forget(
-      entry ? storedBytes(entry.length) : storedBytesOfDamaged(fileSizeBytes, record.bodyBytes ?? 0),
-    );
+    this.#forget(record, fileSizeBytes);
     this.#logger.error(
       { event: 'chunk_quarantined', position: formatPosition(position), id, reason },
       'a chunk failed verification and was set aside',
     );
   }
 
-  /** Takes a chunk that is gone out of the books. */
-  #forget(takenBytes: number): void {
-    this.#parts.capacity.remove(takenBytes);
+  /** Takes a chunk that is gone out of the books, as far as it is known to have stood in them. */
+  #forget({ entry, unreadable, bodyBytes = 0 }: IndexRecord, fileSizeBytes: number | undefined): void {
+    if (unreadable && fileSizeBytes === undefined) return;
+    const { capacity } = this.#parts;
+    capacity.remove(entry ? storedBytes(entry.length) : storedBytesOfDamaged(fileSizeBytes, bodyBytes));
     this.#chunkCount--;
   }
 

@@ -29,6 +29,8 @@ export interface IndexRecord {
   readonly entry: IndexEntry | undefined;
   /** What a damaged entry's block checksums or inline bytes take. */
   readonly bodyBytes?: number;
+  /** The part of the index where it would be cannot be read: maybe it was never there. */
+  readonly unreadable?: boolean;
 }
 
 const FORMAT_VERSION = 1;
