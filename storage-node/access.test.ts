@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { expect, it } from 'vitest';
 import { RawClient } from '../lib/http/test-support/raw-client.ts';
-import { chunkTarget, rangeTarget } from '../lib/node-api/targets.ts';
+import { chunkTarget, quarantineTarget, rangeTarget } from '../lib/node-api/targets.ts';
 import { deriveKey, signTarget } from '../lib/signing/signed-url.ts';
 import { STATUS_OF } from './errors.ts';
 import { bytesOf, idOf } from './test-support/chunks.ts';
@@ -17,6 +17,11 @@ const ROUTES: readonly [string, string][] = [
   ['DELETE', rangeTarget(0, 9)],
   ['POST', `${rangeTarget(0, 9)}/pull`],
   ['GET', '/stats'],
+  ['GET', '/scrub'],
+  ['POST', '/scrub'],
+  ['GET', '/quarantine'],
+  ['DELETE', quarantineTarget(7, idOf(1))],
+  ['POST', `${TARGET}/verify`],
   ['POST', '/identity'],
   ['GET', '/no-such-thing'],
 ];

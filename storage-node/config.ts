@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { ConfigError, readConfig } from '../lib/config/read-config.ts';
-import { sizeBytes } from '../lib/config/units.ts';
-import { CHUNK_BYTES_MAX } from './limits.ts';
+import { durationMs, sizeBytes } from '../lib/config/units.ts';
+import { CHUNK_BYTES_MAX, SCRUB_INTERVAL_DEFAULT_MS, SCRUB_RATE_DEFAULT_BYTES } from './limits.ts';
 import { EMPTY_REPOSITORY_BYTES, storedBytes } from './repository/capacity.ts';
 
 const SECRET_LENGTH_MIN = 16;
@@ -27,6 +27,8 @@ const nodeConfigSchema = z.object({
   CLUSTER_SECRET: z
     .string({ error: `required: the secret all servers share, at least ${SECRET_LENGTH_MIN} characters` })
     .min(SECRET_LENGTH_MIN, `expected at least ${SECRET_LENGTH_MIN} characters`),
+  SCRUB_RATE: sizeBytes().default(SCRUB_RATE_DEFAULT_BYTES),
+  SCRUB_INTERVAL: durationMs().default(SCRUB_INTERVAL_DEFAULT_MS),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
 });
 export type NodeConfig = Readonly<z.infer<typeof nodeConfigSchema>>;

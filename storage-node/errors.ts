@@ -11,6 +11,7 @@ export const STATUS_OF = {
   request_timeout: 408,
   chunk_conflict: 409,
   foreign_cluster: 409,
+  digest_mismatch: 409,
   length_required: 411,
   body_too_large: 413,
   range_not_satisfiable: 416,

@@ -56,6 +56,22 @@ export const PULL_PROGRESS_INTERVAL_MS = 1000;
 /** How long a signed request to another node stays valid. */
 export const SIGNATURE_LIFETIME_S = 60;
 
+/** What the scrub reads a second unless it is told otherwise. */
+export const SCRUB_RATE_DEFAULT_BYTES = 16 * MIB;
+/** Shortest time from the start of a scrub's pass to the start of the next, unless told otherwise. */
+export const SCRUB_INTERVAL_DEFAULT_MS = 24 * 3_600_000;
+/** Entries and names that the scrub looks at together. */
+export const SCRUB_PAGE_ENTRIES = 100;
+/** How much of a scrub a crash may make it do again. */
+export const SCRUB_SAVE_INTERVAL_MS = 60_000;
+/** How long a scrub that failed as a whole waits before it goes on. */
+export const SCRUB_RETRY_DELAY_MS = 60_000;
+
+/** Chunks set aside that a node remembers; the oldest is forgotten for a further one. */
+export const QUARANTINE_CHUNKS_MAX = 10_000;
+/** Share of the capacity that their bytes may take; beyond it the oldest lose theirs. */
+export const QUARANTINE_CAPACITY_SHARE = 0.05;
+
 export const HEADERS_TIMEOUT_MS = 10_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 60_000;
 export const HEADER_BYTES_MAX = 16 * 1024;

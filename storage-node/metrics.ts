@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ScrubStatus } from '../lib/node-api/schema.ts';
 import type { RepositoryStats } from './repository/video-repository.ts';
 
 /** A node's Prometheus metrics. */
@@ -18,8 +19,8 @@ const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 export function createMetrics(sources: {
   stats: () => RepositoryStats;
   indexCommits: () => number;
-  /** Chunks that start-up found to be lost. */
-  lost: () => number;
+  indexReads: () => number;
+  scrub: () => Pick<ScrubStatus, 'checkedBytes' | 'foundCorrupt' | 'progress'>;
 }): NodeMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -42,13 +43,9 @@ export function createMetrics(sources: {
         this.inc(read());
       },
     });
-  const { stats, indexCommits } = sources;
+  const { stats, indexCommits, indexReads, scrub } = sources;
   gauge('capacity_bytes', 'What the node may use.', () => stats().capacityBytes);
-  counter(
-    'chunks_lost_total',
-    'Chunks whose entry was there at the start, but not their bytes.',
-    sources.lost,
-  );
+  counter('chunks_lost_total', 'Chunks whose entry was there, but not their bytes.', () => stats().lostCount);
   gauge('used_bytes', 'What counts against the capacity, reservations included.', () => stats().usedBytes);
   gauge('chunks', 'Chunks stored.', () => stats().chunkCount);
   gauge(
@@ -60,6 +57,10 @@ export function createMetrics(sources: {
     stats().disk === 'ok' ? 1 : 0,
   );
   counter('index_commits_total', 'Synced writes of the index.', indexCommits);
+  counter('index_reads_total', 'Entries that were looked up or passed over in the index.', indexReads);
+  gauge('scrub_progress', 'How far the pass of the scrub is, by position: 0 to 1.', () => scrub().progress);
+  gauge('scrub_checked_bytes', 'Chunk bytes verified by the pass.', () => scrub().checkedBytes);
+  gauge('scrub_found_corrupt', 'What the pass found not to be sound.', () => scrub().foundCorrupt);
   gauge('resident_bytes', 'Resident memory of the process.', () => process.memoryUsage.rss());
   counter('cpu_seconds_total', 'CPU time of the process.', () => {
     const { user, system } = process.cpuUsage();

@@ -4,7 +4,7 @@ import { AppError } from '../lib/errors/app-error.ts';
 import { CHUNK_ID_PATTERN, parsePosition } from '../lib/node-api/targets.ts';
 import type { NodeEnv } from './access.ts';
 import type { ChunkAddress } from './chunks/chunk-service.ts';
-import { JSON_BYTES_MAX } from './limits.ts';
+import { JSON_BYTES_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from './limits.ts';
 
 /** The path parameters `position` and `id`. Nothing else ever becomes part of a file's name. */
 export function parseAddress(context: Context<NodeEnv>): ChunkAddress {
@@ -25,6 +25,15 @@ export function parseRange(context: Context<NodeEnv>): { first: number; last: nu
   }
   if (first > last) throw invalid('The range ends before it begins.');
   return { first, last };
+}
+
+/** The parameter `limit` of a listing. */
+export function parseLimit(context: Context<NodeEnv>): number {
+  const text = context.req.query('limit');
+  if (text === undefined) return LIST_LIMIT_DEFAULT;
+  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > LIST_LIMIT_MAX) throw invalid(`limit: expected 1 to ${LIST_LIMIT_MAX}`);
+  return limit;
 }
 
 /** The announced length of the body: `length_required` without one, `body_too_large` beyond the limit. */

@@ -4,6 +4,7 @@ import { AppError } from '../lib/errors/app-error.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
+import type { NodeHealth } from '../lib/node-api/schema.ts';
 import type { SigningKey } from '../lib/signing/signed-url.ts';
 import { type NodeEnv, requireSignature } from './access.ts';
 import { createChunkRoutes } from './chunks/chunk-routes.ts';
@@ -15,6 +16,8 @@ import type { NodeMetrics } from './metrics.ts';
 import { createNodeRoutes } from './node-routes.ts';
 import { createRangeRoutes } from './ranges/range-routes.ts';
 import type { VideoRepository } from './repository/video-repository.ts';
+import { createScrubRoutes } from './scrub/scrub-routes.ts';
+import type { Scrubber } from './scrub/scrubber.ts';
 
 export interface NodeAppOptions {
   readonly repository: VideoRepository;
@@ -22,6 +25,7 @@ export interface NodeAppOptions {
   readonly identity: NodeIdentity;
   readonly metrics: NodeMetrics;
   readonly source: ChunkSource;
+  readonly scrubber: Pick<Scrubber, 'status' | 'control'>;
   /** Signs and verifies requests. */
   readonly key: SigningKey;
   /** Aborts when the server stops. */
@@ -42,7 +46,8 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
   app.get('/healthz', (context) => {
     if (repository.stats().disk === 'failing')
       throw new AppError('disk_failing', 'The disk under this node returns errors.');
-    return context.json({ status: 'ok', nodeId: options.identity.nodeId });
+    const { nodeId, dataId } = options.identity;
+    return context.json({ status: 'ok', nodeId, dataId } satisfies NodeHealth);
   });
   app.get('/metrics', async (context) =>
     context.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
@@ -61,6 +66,7 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
   });
   app.route('/chunks', createChunkRoutes(options));
   app.route('/ranges', createRangeRoutes(options));
+  app.route('/', createScrubRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
   return app;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { ByteClient } from '../lib/byte-client/byte-client.ts';
 import { BufferPool } from '../lib/bytes/buffer-pool.ts';
@@ -8,6 +9,7 @@ import { deriveKey } from '../lib/signing/signed-url.ts';
 import { ChunkService } from './chunks/chunk-service.ts';
 import { HttpChunkSource } from './chunks/http-chunk-source.ts';
 import type { NodeConfig } from './config.ts';
+import { settleDataId } from './data-id.ts';
 import { DirectoryLock } from './directory-lock.ts';
 import { NodeIdentity } from './identity.ts';
 import {
@@ -24,6 +26,8 @@ import {
 import { createMetrics } from './metrics.ts';
 import { Registration } from './registration.ts';
 import { DiskVideoRepository } from './repository/disk-video-repository.ts';
+import { scrubLogIn } from './scrub/scrub-log.ts';
+import { Scrubber } from './scrub/scrubber.ts';
 import { createNodeApp } from './server.ts';
 
 export interface StartedNode {
@@ -48,11 +52,28 @@ export async function startNode(
   stack.use(await DirectoryLock.acquire(directory));
   const identity = await NodeIdentity.open(directory);
   const repository = stack.use(
-    await DiskVideoRepository.open({ directory, capacityBytes: config.CAPACITY, clock, logger }),
+    await DiskVideoRepository.open({
+      directory,
+      capacityBytes: config.CAPACITY,
+      clock,
+      logger,
+      onLoss: () => identity.setDataId(randomUUID()),
+    }),
   );
+  await settleDataId(identity, repository, logger);
   const { repaired } = repository;
   logger.info({ repaired, stats: repository.stats() }, 'the data directory is open');
 
+  const scrubber = stack.use(
+    await Scrubber.open({
+      repository,
+      log: scrubLogIn(directory, logger),
+      bytesPerSecond: config.SCRUB_RATE,
+      intervalMs: config.SCRUB_INTERVAL,
+      clock,
+      logger,
+    }),
+  );
   const client = stack.use(
     new ByteClient({
       clock,
@@ -72,9 +93,11 @@ export async function startNode(
     metrics: createMetrics({
       stats: () => repository.stats(),
       indexCommits: () => repository.indexCommits,
-      lost: () => repository.repaired.lost,
+      indexReads: () => repository.indexReads,
+      scrub: () => scrubber.status,
     }),
     source,
+    scrubber,
     key,
     stopping: signal,
     clock,
@@ -110,5 +133,6 @@ export async function startNode(
     });
     void registration.runUntilAccepted(signal);
   }
+  scrubber.run();
   return { url, nodeId: identity.nodeId };
 }

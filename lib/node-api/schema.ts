@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CHUNK_ID_PATTERN, parseChecksum, parsePosition } from './targets.ts';
+import { CHUNK_ID_PATTERN, DIGEST_PATTERN, parseChecksum, parsePosition } from './targets.ts';
 
 const hexPosition = z.string().refine((text) => parsePosition(text) !== undefined, 'expected 8 hex digits');
 const hexChecksum = z.string().refine((text) => parseChecksum(text) !== undefined, 'expected 8 hex digits');
@@ -30,7 +30,7 @@ export const rangeDigestSchema = z.object({
   count,
   bytes: count,
   /** SHA-256 (hex) over "position id length checksum\n" of every chunk in listing order. */
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  digest: z.string().regex(DIGEST_PATTERN),
 });
 export type RangeDigest = z.infer<typeof rangeDigestSchema>;
 
@@ -57,7 +57,10 @@ export const pullProgressSchema = z.object({
 });
 export type PullProgress = z.infer<typeof pullProgressSchema>;
 
-/** `DELETE /ranges/{first}-{last}`. */
+/**
+ * `DELETE /ranges/{first}-{last}`. With `?digest=` of an earlier `rangeDigestSchema` it drops exactly the chunks that
+ * have that digest together: 409 `digest_mismatch`, with the current one as `digest`, when the range holds others.
+ */
 export const dropResultSchema = z.object({ deleted: count, bytes: count });
 export type DropResult = z.infer<typeof dropResultSchema>;
 
@@ -65,10 +68,74 @@ export type DropResult = z.infer<typeof dropResultSchema>;
 export const claimSchema = z.strictObject({ clusterId: z.uuid() });
 export type Claim = z.infer<typeof claimSchema>;
 
-/** `GET /stats`. */
+/** `GET /healthz`; needs no signature. */
+export const nodeHealthSchema = z.object({
+  status: z.literal('ok'),
+  nodeId: z.uuid(),
+  /**
+   * Names the data under the node. It changes when chunks may be missing that were there before: the directory
+   * was emptied or restored, the index was lost or rebuilt, or start-up found entries without their bytes.
+   */
+  dataId: z.uuid(),
+});
+export type NodeHealth = z.infer<typeof nodeHealthSchema>;
+
+const instant = z.iso.datetime();
+
+/**
+ * Where the scrub, which verifies everything a node stores again and again, stands. `paused`: somebody said so.
+ * `idle`: a pass is done and the next one not due. `off`: its rate is 0.
+ */
+export const scrubStateSchema = z.enum(['idle', 'running', 'paused', 'off']);
+export type ScrubState = z.infer<typeof scrubStateSchema>;
+
+/** `GET /scrub`, and the answer to `POST /scrub`. */
+export const scrubStatusSchema = z.object({
+  state: scrubStateSchema,
+  /** Start of the pass that runs, or else of the last one. */
+  passStartedAt: instant.nullable(),
+  lastFinishedAt: instant.nullable(),
+  /** When the pass began that ended at `lastFinishedAt`: all that was stored before has been verified since. */
+  lastFinishedStartedAt: instant.nullable(),
+  /** Of that pass, by position: 0 to 1. */
+  progress: z.number().min(0).max(1),
+  checkedChunks: count,
+  checkedBytes: count,
+  /** Whatever was not sound since the start of the pass, also where it could be put right. */
+  foundCorrupt: count,
+  bytesPerSecond: count,
+});
+export type ScrubStatus = z.infer<typeof scrubStatusSchema>;
+
+/** `POST /scrub`: `start` begins a new pass at once. `bytesPerSecond` holds until the node restarts. */
+export const scrubControlSchema = z.strictObject({
+  action: z.enum(['start', 'pause', 'resume']),
+  bytesPerSecond: z.int().positive().optional(),
+});
+export type ScrubControl = z.infer<typeof scrubControlSchema>;
+
+/** `POST /chunks/{position}/{id}/verify`: reads the whole chunk from the disk. */
+export const verifyAnswerSchema = z.object({ result: z.enum(['ok', 'absent', 'quarantined']) });
+export type VerifyAnswer = z.infer<typeof verifyAnswerSchema>;
+
+/** One line of `GET /quarantine`, ordered by position, then id. */
+export const quarantinedChunkSchema = z.object({
+  position: hexPosition,
+  id: z.string().regex(CHUNK_ID_PATTERN),
+  /** Null when it is not known. */
+  length: count.nullable(),
+  reason: z.string(),
+  /** When the chunk was set aside, by the node's clock. */
+  at: instant,
+});
+export type QuarantinedChunkLine = z.infer<typeof quarantinedChunkSchema>;
+
+/** `GET /stats`. What an older node lacks is optional. */
 export const nodeStatsSchema = z.object({
   nodeId: z.uuid(),
   clusterId: z.uuid().nullable(),
+  /** See `nodeHealthSchema`. */
+  dataId: z.uuid().optional(),
   startedAt: z.iso.datetime(),
   capacityBytes: count,
   /** Chunk bytes and index overhead that count against the capacity, reservations of running writes included. */
@@ -76,6 +143,11 @@ export const nodeStatsSchema = z.object({
   chunkCount: count,
   /** Chunks set aside because their bytes failed verification. */
   quarantinedCount: count,
+  /** Chunks found since the node started whose entry was there, but not their bytes. */
+  lostCount: count.optional(),
+  /** Entries that were looked up or passed over in the index since the node started. */
+  indexReads: count.optional(),
   disk: z.enum(['ok', 'full', 'failing']),
+  scrub: scrubStatusSchema.pick({ state: true, lastFinishedAt: true, foundCorrupt: true }).optional(),
 });
 export type NodeStats = z.infer<typeof nodeStatsSchema>;

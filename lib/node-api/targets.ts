@@ -1,5 +1,7 @@
 /** Paths of the storage node's API; both sides build and parse them here. */
 
+/** A range's digest: a SHA-256 in lower-case hex. */
+export const DIGEST_PATTERN = /^[0-9a-f]{64}$/;
 export const CHUNK_ID_PATTERN = /^[0-9a-z][0-9a-z-]{7,63}$/;
 
 /** A position as it stands in paths, keys and listings: eight lower-case hex digits. */
@@ -25,7 +27,20 @@ export function rangeTarget(first: number, last: number): string {
   return `/ranges/${formatPosition(first)}-${formatPosition(last)}`;
 }
 
+/** Set aside copies of chunks. */
+export const QUARANTINE_TARGET = '/quarantine';
+export const SCRUB_TARGET = '/scrub';
+
+export function quarantineTarget(position: number, chunkId: string): string {
+  return `${QUARANTINE_TARGET}/${formatPosition(position)}/${chunkId}`;
+}
+
+/** For a `POST`. */
+export function verifyTarget(position: number, chunkId: string): string {
+  return `${chunkTarget(position, chunkId)}/verify`;
+}
+
 /** Carries a chunk's checksum on `PUT` and on `GET`/`HEAD` answers. */
 export const CHECKSUM_HEADER = 'x-chunk-checksum';
-/** On a range listing: pass its value as `after` to get the next page; absent on the last one. */
+/** On a listing: pass its value as `after` to get the next page; absent on the last one. */
 export const NEXT_CURSOR_HEADER = 'x-next-cursor';

@@ -5,7 +5,7 @@ import { chunkTarget } from '../../lib/node-api/targets.ts';
 import type { SigningKey } from '../../lib/signing/signed-url.ts';
 import type { ChunkService } from '../chunks/chunk-service.ts';
 import type { ChunkSource } from '../chunks/chunk-source.ts';
-import { Pacer } from './pacer.ts';
+import { Pacer } from '../pacer.ts';
 import { type ListedChunk, PeerNode } from './peer-node.ts';
 
 export interface RangePullParts {

@@ -4,6 +4,7 @@ import {
   chunkEntrySchema,
   type PullProgress,
   pullProgressSchema,
+  rangeDigestSchema,
 } from '../../lib/node-api/schema.ts';
 import { chunkTarget, formatChecksum, formatPosition, rangeTarget } from '../../lib/node-api/targets.ts';
 import { EMPTY_REPOSITORY_BYTES, storedBytes } from '../repository/capacity.ts';
@@ -65,6 +66,27 @@ it('digests and drops a range', async () => {
   const dropped = await node.request('DELETE', target);
   expect(await dropped.json()).toEqual({ deleted: 3, bytes: 3 * LENGTH });
   expect(await (await node.request('DELETE', target)).json()).toEqual({ deleted: 0, bytes: 0 });
+  expect(node.repository.stats().chunkCount).toBe(6);
+});
+
+it('drops a range only if it still has the digest it was given', async () => {
+  const node = await startTestNode();
+  await fill(node, 1, 9);
+  const target = rangeTarget(300, 599);
+  const digestOfTarget = async () =>
+    rangeDigestSchema.parse(await (await node.request('GET', `${target}?digest=1`)).json());
+  const seen = await digestOfTarget();
+  await node.repository.put({ position: 301, id: idOf(100), bytes: bytesOf(100, LENGTH) });
+  const refused = await node.request('DELETE', `${target}?digest=${seen.digest}`);
+  const now = await digestOfTarget();
+  expect(await refused.json()).toMatchObject({ status: 409, code: 'digest_mismatch', ...now });
+  expect(node.repository.stats().chunkCount).toBe(10);
+  const dropped = await node.request('DELETE', `${target}?digest=${now.digest}`);
+  expect(await dropped.json()).toEqual({ deleted: 4, bytes: 4 * LENGTH });
+  for (const digest of ['', '1', now.digest.toUpperCase(), `${now.digest}0`]) {
+    const malformed = await node.request('DELETE', `${target}?digest=${digest}`);
+    expect(await problemOf(malformed)).toEqual({ status: 400, code: 'invalid_request' });
+  }
   expect(node.repository.stats().chunkCount).toBe(6);
 });
 

@@ -5,14 +5,20 @@ import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { type ChunkEntryLine, type PullProgress, pullRangeSchema } from '../../lib/node-api/schema.ts';
-import { formatChecksum, formatPosition, NEXT_CURSOR_HEADER } from '../../lib/node-api/targets.ts';
+import {
+  DIGEST_PATTERN,
+  formatChecksum,
+  formatPosition,
+  NEXT_CURSOR_HEADER,
+} from '../../lib/node-api/targets.ts';
 import type { SigningKey } from '../../lib/signing/signed-url.ts';
 import type { NodeEnv } from '../access.ts';
 import type { ChunkService } from '../chunks/chunk-service.ts';
 import type { ChunkSource } from '../chunks/chunk-source.ts';
 import { clientGoneSignal } from '../client-gone.ts';
-import { LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PULL_PROGRESS_INTERVAL_MS } from '../limits.ts';
-import { invalid, parseJson, parseRange } from '../parse-request.ts';
+import { PULL_PROGRESS_INTERVAL_MS } from '../limits.ts';
+import { NDJSON } from '../ndjson.ts';
+import { invalid, parseJson, parseLimit, parseRange } from '../parse-request.ts';
 import { parseCursor } from '../repository/chunk-name.ts';
 import type { ChunkEntry, VideoRepository } from '../repository/video-repository.ts';
 import { RangePull } from './range-pull.ts';
@@ -28,8 +34,6 @@ export interface RangeRoutesOptions {
   /** Aborts when the server stops: a pull may run for hours and must not hold it up. */
   readonly stopping: AbortSignal;
 }
-
-const NDJSON = 'application/x-ndjson';
 
 /** `/ranges/{first}-{last}`. */
 export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
@@ -49,7 +53,11 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
 
   routes.delete('/:range', async (context) => {
     const { first, last } = parseRange(context);
-    return context.json(await repository.drop(first, last));
+    const digest = context.req.query('digest');
+    if (digest !== undefined && !DIGEST_PATTERN.test(digest)) {
+      throw invalid('digest: expected 64 lower-case hex digits');
+    }
+    return context.json(await repository.drop(first, last, { digest }));
   });
 
   routes.post('/:range/pull', async (context) => {
@@ -61,14 +69,6 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
   });
 
   return routes;
-}
-
-function parseLimit(context: Context<NodeEnv>): number {
-  const text = context.req.query('limit');
-  if (text === undefined) return LIST_LIMIT_DEFAULT;
-  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (limit < 1 || limit > LIST_LIMIT_MAX) throw invalid(`limit: expected 1 to ${LIST_LIMIT_MAX}`);
-  return limit;
 }
 
 function lineOf(entry: ChunkEntry): string {

@@ -1,7 +1,7 @@
 import { blockCount } from '../../lib/bytes/checksum.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { INLINE_BYTES_MAX } from '../limits.ts';
-import { chunkFileBytes } from './chunk-trailer.ts';
+import { chunkFileBytes, SECTOR_BYTES } from './chunk-trailer.ts';
 import type { Reservation } from './video-repository.ts';
 
 /** What an index takes that holds nothing: its log and tables under rewriting, and the directories of chunks. */
@@ -17,6 +17,13 @@ const FILE_BYTES = 512;
 export function storedBytes(lengthBytes: number): number {
   if (lengthBytes <= INLINE_BYTES_MAX) return INDEX_COPIES * (ENTRY_BYTES + lengthBytes);
   return fileBytes(lengthBytes) + INDEX_COPIES * (ENTRY_BYTES + blockCount(lengthBytes) * 4);
+}
+
+/** What `storedBytes` said when a chunk was stored whose length is not known any more, but what is left of it is. */
+export function storedBytesOfDamaged(fileSizeBytes: number | undefined, bodyBytes: number): number {
+  if (fileSizeBytes === undefined) return INDEX_COPIES * (ENTRY_BYTES + bodyBytes);
+  // Length and sectors have the same number of blocks, since a block is whole sectors.
+  return storedBytes(Math.max(fileSizeBytes - SECTOR_BYTES, INLINE_BYTES_MAX + 1));
 }
 
 /** What the file of a chunk of that length takes, all told. */

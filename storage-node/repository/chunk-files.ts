@@ -115,6 +115,24 @@ export class ChunkFiles implements AsyncDisposable {
     return found.sizeBytes;
   }
 
+  /** Names in one of the directories under `chunks/`, in order; some may be no chunk's. */
+  async namesIn(fan: string): Promise<string[]> {
+    return (await this.#fileSystem.list(join(this.#directory, 'chunks', fan))).sort();
+  }
+
+  /** Undefined when there is no file. */
+  async sizeOf(position: number, id: string): Promise<number | undefined> {
+    return (await this.#fileSystem.stat(this.pathOf(position, id)))?.sizeBytes;
+  }
+
+  /** Whether a marker of the chunk is left. */
+  async isMarked(position: number, id: string): Promise<boolean> {
+    const prefix = `${chunkName(position, id)}.`;
+    return (await this.#fileSystem.list(join(this.#directory, 'tmp'))).some((name) =>
+      name.startsWith(prefix),
+    );
+  }
+
   /** The entry that the file's trailer describes; undefined when there is no sound one. */
   async readTrailer(position: number, id: string): Promise<IndexEntry | undefined> {
     const path = this.pathOf(position, id);
@@ -224,7 +242,8 @@ export function fanNames(): string[] {
   return Array.from({ length: FAN_OUT }, (_, first) => first.toString(16).padStart(2, '0'));
 }
 
-function fanOf(position: number): string {
+/** The directory under `chunks/` of a chunk. */
+export function fanOf(position: number): string {
   return formatPosition(position).slice(0, 2);
 }
 

@@ -1,6 +1,8 @@
 import type { Level } from 'level';
+import { z } from 'zod';
 import { GroupCommit } from './group-commit.ts';
 import {
+  bodyBytesOf,
   decodeEntry,
   decodeKey,
   encodeEntry,
@@ -11,6 +13,22 @@ import {
 import { LruCache } from './lru-cache.ts';
 
 export type IndexDatabase = Level<Buffer, Buffer>;
+/** The index as it was at one moment. To be closed. */
+export type IndexSnapshot = ReturnType<IndexDatabase['snapshot']>;
+
+/** An entry as it was found; without `record` its key is no chunk's. */
+export interface PageEntry {
+  readonly key: Buffer;
+  readonly record: IndexRecord | undefined;
+}
+
+export interface IndexPage {
+  readonly entries: readonly PageEntry[];
+  /** Nothing follows that can be read. */
+  readonly ended: boolean;
+  /** Why parts of the database could not be read; entries in them are missing. */
+  readonly error: unknown;
+}
 
 type Change =
   | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
@@ -18,6 +36,9 @@ type Change =
 
 /** Entries read from the database at a time; with inline chunks that is 1.6 MB at most. */
 const SCAN_BATCH = 100;
+/** Sorts before every chunk's key, so that no scan meets it. Its value is JSON: what the index says about itself. */
+const SELF_KEY = Buffer.of(0);
+const selfSchema = z.object({ dataId: z.uuid() });
 /** What a cached entry takes beside its block checksums and inline bytes, estimated. */
 const CACHED_ENTRY_BYTES = 400;
 
@@ -31,6 +52,7 @@ export class ChunkIndex {
   readonly #changes: GroupCommit<Change>;
   /** Counts deletions, so that a read that began before one does not put its finding into the cache. */
   #deletions = 0;
+  #reads = 0;
 
   constructor(database: IndexDatabase, cacheBytes: number) {
     this.#database = database;
@@ -46,17 +68,45 @@ export class ChunkIndex {
     return this.#changes.calls;
   }
 
-  /** `name` is the chunk's `chunkName`. Undefined when there is no entry. */
+  /** Entries looked up in the database and entries that scans passed over, so far. What the cache answers is none. */
+  get reads(): number {
+    return this.#reads;
+  }
+
+  /** What `writeDataId` left; undefined also when that is damaged. */
+  async readDataId(): Promise<string | undefined> {
+    const value: Buffer | undefined = await this.#database.get(SELF_KEY);
+    if (value === undefined) return undefined;
+    try {
+      return selfSchema.parse(JSON.parse(value.toString())).dataId;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Keeps an id for the data beside the entries, durably. */
+  async writeDataId(dataId: string): Promise<void> {
+    await this.#changes.add({ type: 'put', key: SELF_KEY, value: Buffer.from(JSON.stringify({ dataId })) });
+  }
+
+  /** `name` is the chunk's `chunkName`. Undefined when there is no entry; `unreadable` when nobody can tell. */
   async get(name: string, position: number, id: string): Promise<IndexRecord | undefined> {
     const cached = this.#cache.get(name);
     if (cached) return { position, id, entry: cached.entry };
     const key = encodeKey(position, id);
     const deletions = this.#deletions;
-    const value: Buffer | undefined = await this.#database.get(key);
+    this.#reads++;
+    let value: Buffer | undefined;
+    try {
+      value = await this.#database.get(key);
+    } catch (error) {
+      if (!isCorruption(error)) throw error;
+      return { position, id, entry: undefined, unreadable: true };
+    }
     if (value === undefined) return undefined;
     const entry = decodeEntry(key, value);
     if (entry && deletions === this.#deletions) this.#cache.set(name, { name, entry });
-    return { position, id, entry };
+    return { position, id, entry, bodyBytes: bodyBytesOf(value) };
   }
 
   async put(name: string, entry: IndexEntry): Promise<void> {
@@ -71,31 +121,109 @@ export class ChunkIndex {
     this.#cache.delete(name);
   }
 
-  /** The entries with positions `first` to `last` (inclusive), in order, as of the moment of the call. */
+  snapshot(): IndexSnapshot {
+    return this.#database.snapshot();
+  }
+
+  /**
+   * The entries with positions `first` to `last` (inclusive), in order, as of the snapshot or else the moment of the
+   * call. A key that is no chunk's, because it is damaged, is passed over.
+   */
   async *scan(
     first: number,
     last: number,
-    after?: { readonly position: number; readonly id: string },
+    options: {
+      readonly after?: { readonly position: number; readonly id: string } | undefined;
+      readonly snapshot?: IndexSnapshot | undefined;
+    } = {},
   ): AsyncGenerator<IndexRecord[]> {
+    const { after, snapshot } = options;
     const start = encodeKey(first, '');
     const behind = after && encodeKey(after.position, after.id);
     const from = behind && Buffer.compare(behind, start) >= 0 ? { gt: behind } : { gte: start };
     // The least key above every id at `last`.
     const upTo = last === 0xffff_ffff ? {} : { lt: encodeKey(last + 1, '') };
-    const iterator = this.#database.iterator({ ...from, ...upTo });
+    const iterator = this.#database.iterator({ ...from, ...upTo, ...(snapshot && { snapshot }) });
     try {
       for (;;) {
         const batch = await iterator.nextv(SCAN_BATCH);
         if (batch.length === 0) return;
-        yield batch.map(([key, value]) => ({ ...decodeKey(key), entry: decodeEntry(key, value) }));
+        this.#reads += batch.length;
+        yield batch.flatMap(([key, value]) => {
+          const chunk = decodeKey(key);
+          return chunk ? [{ ...chunk, entry: decodeEntry(key, value) }] : [];
+        });
       }
     } finally {
       await iterator.close();
     }
   }
 
+  /**
+   * The next entries behind a key (all of them without one), in the order in which they lie there. Unlike `scan` it
+   * shows keys that are no chunk's, and reads around blocks of the database that cannot be read.
+   */
+  async readPage(after: Buffer | undefined, limit: number): Promise<IndexPage> {
+    const bounds = after ? { gt: after } : { gte: encodeKey(0, '') };
+    try {
+      return await this.#readPage(bounds, limit, limit);
+    } catch (error) {
+      if (!isIndexError(error)) throw error;
+      // It speaks up when it comes to the end, and keeps what it has read for that batch; one by one nothing is kept.
+      return this.#readPage(bounds, limit, 1);
+    }
+  }
+
+  async #readPage(
+    bounds: { gt: Buffer } | { gte: Buffer },
+    limit: number,
+    batchSize: number,
+  ): Promise<IndexPage> {
+    const entries: PageEntry[] = [];
+    const iterator = this.#database.iterator(bounds);
+    try {
+      while (entries.length < limit) {
+        const batch = await iterator.nextv(Math.min(batchSize, limit - entries.length));
+        if (batch.length === 0) return { entries, ended: true, error: undefined };
+        this.#reads += batch.length;
+        for (const [key, value] of batch) {
+          const chunk = decodeKey(key);
+          const record = chunk && { ...chunk, entry: decodeEntry(key, value), bodyBytes: bodyBytesOf(value) };
+          entries.push({ key, record });
+        }
+      }
+      return { entries, ended: false, error: undefined };
+    } catch (error) {
+      if (batchSize > 1 || !isIndexError(error)) throw error;
+      return { entries, ended: true, error };
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  /** What is kept in memory of an entry is forgotten; the next `get` reads the database. */
+  forget(name: string): void {
+    this.#cache.delete(name);
+  }
+
+  /** Removes an entry whose key is no chunk's. */
+  async deleteKey(key: Buffer): Promise<void> {
+    await this.#changes.add({ type: 'del', key });
+  }
+
   /** Waits for running operations. */
   async close(): Promise<void> {
     await this.#database.close();
   }
+}
+
+/** Whether LevelDB came upon a block that it cannot read. What is written anew is found all the same. */
+function isCorruption(error: unknown): boolean {
+  return isIndexError(error) && (error as { code?: string }).code === 'LEVEL_CORRUPTION';
+}
+
+/** Whether LevelDB itself failed. */
+export function isIndexError(error: unknown): boolean {
+  const code = error instanceof Error ? (error as { code?: string }).code : undefined;
+  return typeof code === 'string' && code.startsWith('LEVEL_');
 }

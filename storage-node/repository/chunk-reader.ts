@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { BLOCK_BYTES } from '../../lib/bytes/checksum.ts';
+import { BLOCK_BYTES, chunkChecksum } from '../../lib/bytes/checksum.ts';
 import type { ChunkFiles } from './chunk-files.ts';
 import { chunkFileBytes, decodeTrailer, SECTOR_BYTES } from './chunk-trailer.ts';
 import type { DiskHealth } from './disk-health.ts';
@@ -12,6 +12,10 @@ import type { PieceSink } from './video-repository.ts';
 
 /** What is on the disk is not what was stored. Handled inside the repository, which quarantines the chunk. */
 export class CorruptChunkError extends Error {}
+
+/** Resolves when so many bytes may be read. */
+export type Admission = (bytes: number) => Promise<void>;
+const admitAtOnce: Admission = async () => {};
 
 /** Reads chunks' bytes and lets none pass that fail verification. */
 export class ChunkReader {
@@ -75,33 +79,38 @@ export class ChunkReader {
     }
   }
 
-  /** Reads the chunk's file from the disk and compares all of it; throws CorruptChunkError. */
-  async verify(entry: IndexEntry): Promise<void> {
+  /**
+   * Reads the chunk's file from the disk and compares all of it; throws CorruptChunkError. Waits for `admit` before
+   * each read.
+   */
+  async verify(entry: IndexEntry, admit: Admission = admitAtOnce): Promise<void> {
+    if (chunkChecksum(entry.blocks) !== entry.checksum) {
+      throw new CorruptChunkError('its blocks do not have the checksum of the chunk');
+    }
     if (entry.inline) return;
     try {
-      await this.#verifyFile(entry, await this.#files.openDirect(entry.position, entry.id));
+      await this.#verifyFile(entry, await this.#files.openDirect(entry.position, entry.id), admit);
     } catch (error) {
       if (isMissing(error)) throw new CorruptChunkError('the file is missing');
       if (errnoOf(error) !== 'EINVAL') throw this.#health.translate(error);
       const path = this.#files.pathOf(entry.position, entry.id);
-      await this.#verifyFile(entry, await this.#fileSystem.open(path, constants.O_RDONLY));
+      await this.#verifyFile(entry, await this.#fileSystem.open(path, constants.O_RDONLY), admit);
     }
   }
 
-  async #verifyFile(entry: IndexEntry, descriptor: number): Promise<void> {
+  async #verifyFile(entry: IndexEntry, descriptor: number, admit: Admission): Promise<void> {
     const end = chunkFileBytes(entry.length);
     const piece = await this.#pieces.take(end);
     try {
       for (let offset = 0; offset < end; offset += piece.bytes.length) {
         const bytes = piece.bytes.subarray(0, Math.min(piece.bytes.length, end - offset));
+        await admit(bytes.length);
         await this.#fill(descriptor, bytes, offset);
         verifyBlocks(entry, bytes.subarray(0, Math.max(entry.length - offset, 0)), offset);
-        if (offset + bytes.length < end) continue;
-        const trailer = decodeTrailer(bytes.subarray(bytes.length - SECTOR_BYTES));
-        if (trailer?.id !== entry.id || trailer.checksum !== entry.checksum) {
-          throw new CorruptChunkError('the trailer is damaged');
-        }
+        verifyTail(entry, bytes, offset);
       }
+      const beyond = await this.#fileSystem.read(descriptor, piece.bytes.subarray(0, SECTOR_BYTES), end);
+      if (beyond > 0) throw new CorruptChunkError('the file is too long');
     } finally {
       piece.release();
       await this.#fileSystem.close(descriptor);
@@ -133,6 +142,27 @@ function verifyBlocks(entry: IndexEntry, bytes: Buffer, offset: number): void {
     }
     block++;
   }
+}
+
+/** Padding and trailer, as far as `bytes` holds them; it lies at `offset` of the file. */
+function verifyTail(entry: IndexEntry, bytes: Buffer, offset: number): void {
+  const trailerStart = chunkFileBytes(entry.length) - SECTOR_BYTES - offset;
+  for (
+    let index = Math.max(entry.length - offset, 0);
+    index < Math.min(trailerStart, bytes.length);
+    index++
+  ) {
+    if (bytes[index] !== 0) throw new CorruptChunkError('the padding is damaged');
+  }
+  if (trailerStart >= bytes.length) return;
+  const trailer = decodeTrailer(bytes.subarray(trailerStart));
+  const { position, id, length, checksum } = entry;
+  const matches =
+    trailer?.position === position &&
+    trailer.id === id &&
+    trailer.length === length &&
+    trailer.checksum === checksum;
+  if (!matches) throw new CorruptChunkError('the trailer is damaged');
 }
 
 function isMissing(error: unknown): boolean {

@@ -14,7 +14,7 @@ import {
 } from '../limits.ts';
 import { Capacity, EMPTY_REPOSITORY_BYTES } from './capacity.ts';
 import { ChunkFiles } from './chunk-files.ts';
-import { ChunkIndex } from './chunk-index.ts';
+import { ChunkIndex, isIndexError } from './chunk-index.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { DiskHealth } from './disk-health.ts';
 import { DiskSpace } from './disk-space.ts';
@@ -36,6 +36,8 @@ export interface DiskParts {
   readonly space: DiskSpace;
   readonly health: DiskHealth;
   readonly repaired: RepairReport;
+  /** What the index kept as the id of the data when it was opened. */
+  readonly dataId: string | undefined;
   close(): Promise<void>;
 }
 
@@ -45,18 +47,23 @@ export interface DiskPartsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fileSystem?: FileSystem;
+  readonly onLoss?: () => Promise<void>;
 }
+
+type SurveyOptions = DiskPartsOptions & { readonly onLoss: () => Promise<void> };
 
 interface Survey {
   readonly index: ChunkIndex;
   readonly quarantine: Quarantine;
   readonly capacity: Capacity;
   readonly repaired: RepairReport;
+  readonly dataId: string | undefined;
 }
 
 /** Opens the index, makes it and the chunk files agree, and builds everything else on them. */
-export async function openDiskParts(options: DiskPartsOptions): Promise<DiskParts> {
-  const { directory, clock, fileSystem = nodeFileSystem } = options;
+export async function openDiskParts(given: DiskPartsOptions): Promise<DiskParts> {
+  const { directory, clock, fileSystem = nodeFileSystem } = given;
+  const options = { ...given, onLoss: once(given.onLoss ?? (async () => {})) };
   await fileSystem.makeDirectory(directory);
   const files = await ChunkFiles.open(directory, fileSystem);
   const survey = await openSurveyed(options, fileSystem, files);
@@ -92,22 +99,22 @@ export async function openDiskParts(options: DiskPartsOptions): Promise<DiskPart
 
 /** A table of the index may turn out to be unreadable only while it is read: then it is repaired and read again. */
 async function openSurveyed(
-  options: DiskPartsOptions,
+  options: SurveyOptions,
   fileSystem: FileSystem,
   files: ChunkFiles,
 ): Promise<Survey> {
-  const { directory, clock, logger } = options;
+  const { directory } = options;
   const location = join(directory, 'index');
-  const opened = await openIndex(location, { fileSystem, clock, logger, repair: false });
+  const opened = await openIndex(location, { ...options, fileSystem, repair: false });
   const index = new ChunkIndex(opened.database, ENTRY_CACHE_BYTES);
   try {
     return await survey(index, opened.damaged, options, fileSystem, files);
   } catch (error) {
     await index.close();
     if (!isIndexError(error)) throw error;
-    logger.error({ err: error }, 'the index cannot be read; repairing it');
+    options.logger.error({ err: error }, 'the index cannot be read; repairing it');
   }
-  const repaired = await openIndex(location, { fileSystem, clock, logger, repair: true });
+  const repaired = await openIndex(location, { ...options, fileSystem, repair: true });
   const repairedIndex = new ChunkIndex(repaired.database, ENTRY_CACHE_BYTES);
   return survey(repairedIndex, true, options, fileSystem, files);
 }
@@ -115,20 +122,29 @@ async function openSurveyed(
 async function survey(
   index: ChunkIndex,
   indexDamaged: boolean,
-  options: DiskPartsOptions,
+  options: SurveyOptions,
   fileSystem: FileSystem,
   files: ChunkFiles,
 ): Promise<Survey> {
-  const { directory, clock, logger } = options;
+  const { directory, clock, logger, onLoss } = options;
   // Counting what is stored comes first; the limit follows from it when none was given.
   const counted = new Capacity(Number.MAX_SAFE_INTEGER);
   counted.add(EMPTY_REPOSITORY_BYTES);
   const context = { directory, fileSystem, clock, logger, capacity: counted };
   const quarantine = await Quarantine.open(join(directory, 'quarantine'), context);
-  const repaired = await repairAtStart({ ...context, index, files, quarantine, indexDamaged });
+  const repaired = await repairAtStart({ ...context, index, files, quarantine, indexDamaged, onLoss });
   counted.limitBytes =
     options.capacityBytes ?? (await defaultCapacity(directory, fileSystem, counted.usedBytes));
-  return { index, quarantine, capacity: counted, repaired };
+  return { index, quarantine, capacity: counted, repaired, dataId: await index.readDataId() };
+}
+
+/** The first call counts; later ones wait for it. */
+function once(action: () => Promise<void>): () => Promise<void> {
+  let result: Promise<void> | undefined;
+  return () => {
+    result ??= action();
+    return result;
+  };
 }
 
 async function defaultCapacity(
@@ -139,9 +155,4 @@ async function defaultCapacity(
   const { freeBytes, totalBytes } = await fileSystem.space(directory);
   const reserve = Math.max(DISK_FREE_BYTES_MIN, Math.floor(totalBytes * DISK_RESERVE_SHARE));
   return Math.max(storedBytes + freeBytes - reserve, EMPTY_REPOSITORY_BYTES);
-}
-
-function isIndexError(error: unknown): boolean {
-  const code = error instanceof Error ? (error as { code?: string }).code : undefined;
-  return typeof code === 'string' && code.startsWith('LEVEL_');
 }

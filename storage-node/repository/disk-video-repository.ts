@@ -3,17 +3,19 @@ import { AppError, assert } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { formatPosition } from '../../lib/node-api/targets.ts';
 import { INLINE_BYTES_MAX } from '../limits.ts';
-import { SpaceReservation, storedBytes } from './capacity.ts';
+import { SpaceReservation, storedBytes, storedBytesOfDamaged } from './capacity.ts';
+import { ChunkExaminer } from './chunk-examiner.ts';
 import type { Marker } from './chunk-files.ts';
-import type { ChunkIndex } from './chunk-index.ts';
+import type { ChunkIndex, IndexSnapshot } from './chunk-index.ts';
 import { chunkName, parseCursor } from './chunk-name.ts';
-import { CorruptChunkError } from './chunk-reader.ts';
+import { type Admission, CorruptChunkError } from './chunk-reader.ts';
 import { assertSame, sumChunk } from './chunk-summing.ts';
 import { type DiskParts, openDiskParts } from './disk-parts.ts';
+import { type ScrubTarget, scrubDisk } from './disk-scrub.ts';
 import { errnoOf, type FileSystem } from './file-system.ts';
 import type { IndexEntry, IndexRecord } from './index-entry.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import { RangeDigester } from './range-digester.ts';
+import { assertDigest, RangeDigester } from './range-digester.ts';
 import type { RepairReport } from './start-up-repair.ts';
 import type {
   ChunkEntry,
@@ -22,8 +24,10 @@ import type {
   NewChunk,
   PieceSink,
   PutResult,
+  QuarantinePage,
   RangeDigestResult,
   RepositoryStats,
+  ScrubStep,
   VerifyResult,
   VideoRepository,
 } from './video-repository.ts';
@@ -36,6 +40,11 @@ export interface DiskRepositoryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly fileSystem?: FileSystem;
+  /**
+   * Called once, before anything is given up that may have been a stored chunk: damage of the index, an entry without
+   * its file. What it does must be on the disk when it resolves, since the next start may find nothing wrong.
+   */
+  readonly onLoss?: () => Promise<void>;
 }
 
 const DAMAGED_ENTRY = 'the index entry is damaged';
@@ -47,13 +56,24 @@ export class DiskVideoRepository implements VideoRepository {
   readonly #logger: Logger;
   readonly #locks = new KeyedLock();
   readonly #settling = new Set<Promise<void>>();
+  readonly #examiner: ChunkExaminer;
   #chunkCount: number;
+  #lostCount: number;
 
   private constructor(parts: DiskParts, options: DiskRepositoryOptions) {
     this.#parts = parts;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#chunkCount = parts.repaired.chunkCount;
+    this.#lostCount = parts.repaired.lost;
+    this.#examiner = new ChunkExaminer({
+      ...parts,
+      logger: options.logger,
+      exclusively: (name, action) => this.#exclusively(name, action),
+      setAside: (name, record, reason) => this.#setAsideNow(name, record, reason),
+      setAsideIfSame: (entry, reason) => this.#setAside(entry, entry, reason),
+      putEntry: (name, entry) => this.#changeIndex((index) => index.put(name, entry)),
+    });
   }
 
   /** Opens the directory and repairs what a crash or damage left. */
@@ -64,6 +84,19 @@ export class DiskVideoRepository implements VideoRepository {
   /** What start-up found and repaired. */
   get repaired(): RepairReport {
     return this.#parts.repaired;
+  }
+
+  /** The id that `setDataId` kept with the index; undefined in a new one. */
+  get dataId(): string | undefined {
+    return this.#parts.dataId;
+  }
+
+  async setDataId(dataId: string): Promise<void> {
+    await this.#changeIndex((index) => index.writeDataId(dataId));
+  }
+
+  get indexReads(): number {
+    return this.#parts.index.reads;
   }
 
   /** Synced writes of the index so far; each carried one or more changes. */
@@ -95,7 +128,7 @@ export class DiskVideoRepository implements VideoRepository {
         assertSame(present.entry, { length, checksum });
         return 'exists';
       }
-      if (present) await this.#setAsideNow(name, present, DAMAGED_ENTRY);
+      if (present && !present.unreadable) await this.#setAsideNow(name, present, DAMAGED_ENTRY);
       const reservation = chunk.reservation ?? (await this.reserve(length));
       assert(reservation instanceof SpaceReservation, 'reservations come from reserve()');
       try {
@@ -108,8 +141,18 @@ export class DiskVideoRepository implements VideoRepository {
       }
       this.#chunkCount++;
       this.#parts.health.wrote();
+      await this.#forgetSetAside(position, id);
       return 'created';
     });
+  }
+
+  /** The good copy is on the disk; a bad one that cannot be removed now is no reason to say otherwise. */
+  async #forgetSetAside(position: number, id: string): Promise<void> {
+    try {
+      await this.#parts.quarantine.remove(position, id);
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'a quarantined copy could not be removed');
+    }
   }
 
   /** Write order: the file (bytes, then name), then the index. */
@@ -151,10 +194,14 @@ export class DiskVideoRepository implements VideoRepository {
   }
 
   delete(position: number, id: string): Promise<boolean> {
+    return this.#deleteIf(position, id, () => true);
+  }
+
+  #deleteIf(position: number, id: string, wanted: (record: IndexRecord) => boolean): Promise<boolean> {
     const name = chunkName(position, id);
     return this.#exclusively(name, async () => {
       const record = await this.#lookUp(name, position, id);
-      if (!record) return false;
+      if (!record || !wanted(record)) return false;
       await this.#remove(name, record);
       return true;
     });
@@ -165,12 +212,13 @@ export class DiskVideoRepository implements VideoRepository {
     const { position, id, entry } = record;
     const { files, openFiles, health } = this.#parts;
     health.assertWritable();
+    const fileSizeBytes = entry ? undefined : await files.sizeOf(position, id);
     const marker = entry?.inline ? undefined : await this.#mark(position, id);
     await this.#changeIndex((index) => index.delete(name, position, id));
     await files.remove(position, id);
     openFiles.forget(name);
     if (marker) this.#settle(marker);
-    this.#forget(entry);
+    this.#forget(record, fileSizeBytes);
   }
 
   /** Without a file or without room for a marker the delete goes on all the same. */
@@ -190,7 +238,7 @@ export class DiskVideoRepository implements VideoRepository {
   ): Promise<ListPage> {
     const after = options.after === undefined ? undefined : parseCursor(options.after);
     const entries: ChunkEntry[] = [];
-    for await (const records of this.#parts.index.scan(first, last, after)) {
+    for await (const records of this.#parts.index.scan(first, last, { after })) {
       for (const { entry } of records) {
         if (!entry) continue;
         if (entries.length === options.limit) {
@@ -204,28 +252,42 @@ export class DiskVideoRepository implements VideoRepository {
   }
 
   async digest(first: number, last: number): Promise<RangeDigestResult> {
+    return this.#digestAt(undefined, first, last);
+  }
+
+  async #digestAt(
+    snapshot: IndexSnapshot | undefined,
+    first: number,
+    last: number,
+  ): Promise<RangeDigestResult> {
     const digester = new RangeDigester();
-    for await (const records of this.#parts.index.scan(first, last)) {
+    for await (const records of this.#parts.index.scan(first, last, { snapshot })) {
       for (const { entry } of records) if (entry) digester.add(entry);
     }
     return digester.result();
   }
 
-  async drop(first: number, last: number): Promise<{ deleted: number; bytes: number }> {
+  async drop(
+    first: number,
+    last: number,
+    { digest }: { digest?: string | undefined } = {},
+  ): Promise<{ deleted: number; bytes: number }> {
+    // Two passes over one snapshot, so that what is deleted is what was digested, in the memory of a batch.
+    await using snapshot = this.#parts.index.snapshot();
+    if (digest !== undefined) assertDigest(await this.#digestAt(snapshot, first, last), digest);
     let deleted = 0;
     let bytes = 0;
-    for await (const records of this.#parts.index.scan(first, last)) {
+    for await (const records of this.#parts.index.scan(first, last, { snapshot })) {
+      // A damaged entry is no part of a digest. It stays for the scrub, which may find its file sound.
+      const dropped = digest === undefined ? records : records.filter(({ entry }) => entry !== undefined);
       // Together, so that their index changes share synced writes.
-      const results = await Promise.all(
-        records.map(async ({ position, id, entry }) =>
-          (await this.delete(position, id)) ? (entry?.length ?? 0) : undefined,
-        ),
+      await Promise.all(
+        dropped.map(async ({ position, id, entry }) => {
+          if (!(await this.#deleteIf(position, id, (record) => isSameEntry(record.entry, entry)))) return;
+          deleted++;
+          bytes += entry?.length ?? 0;
+        }),
       );
-      for (const length of results) {
-        if (length === undefined) continue;
-        deleted++;
-        bytes += length;
-      }
     }
     return { deleted, bytes };
   }
@@ -236,15 +298,27 @@ export class DiskVideoRepository implements VideoRepository {
 
   async verify(position: number, id: string): Promise<VerifyResult> {
     const name = chunkName(position, id);
-    const entry = await this.#entryOf(name, position, id);
-    if (!entry) return 'absent';
-    try {
-      await this.#parts.reader.verify(entry);
-      return 'ok';
-    } catch (error) {
-      if (!(error instanceof CorruptChunkError)) throw error;
-      return (await this.#setAside(entry, entry, error.message)) ? 'quarantined' : 'absent';
-    }
+    // What is on the disk counts, not what memory knows.
+    this.#parts.index.forget(name);
+    const record = await this.#lookUp(name, position, id);
+    const { finding } = await this.#examiner.examine({ position, id, record }, async () => {});
+    if (finding === 'absent' || finding === 'quarantined') return finding;
+    return 'ok';
+  }
+
+  scrub({ after, admit }: { after: string | undefined; admit: Admission }): AsyncGenerator<ScrubStep> {
+    const { index, files } = this.#parts;
+    const examine = (target: ScrubTarget) => this.#examiner.examineForScrub(target, admit);
+    return scrubDisk({ index, files, logger: this.#logger, examine }, after);
+  }
+
+  async listQuarantine(options: { after?: string | undefined; limit: number }): Promise<QuarantinePage> {
+    if (options.after !== undefined) parseCursor(options.after);
+    return this.#parts.quarantine.list(options);
+  }
+
+  removeQuarantined(position: number, id: string): Promise<boolean> {
+    return this.#exclusively(chunkName(position, id), () => this.#parts.quarantine.remove(position, id));
   }
 
   stats(): RepositoryStats {
@@ -254,6 +328,7 @@ export class DiskVideoRepository implements VideoRepository {
       usedBytes: capacity.usedBytes,
       chunkCount: this.#chunkCount,
       quarantinedCount: quarantine.count,
+      lostCount: this.#lostCount,
       disk: health.state,
     };
   }
@@ -265,12 +340,12 @@ export class DiskVideoRepository implements VideoRepository {
     await this.#parts.close();
   }
 
-  /** The chunk's entry; a damaged one is set aside and counts as absent. */
+  /** The chunk's entry; a damaged one is made again from the file, or set aside and counts as absent. */
   async #entryOf(name: string, position: number, id: string): Promise<IndexEntry | undefined> {
     const record = await this.#lookUp(name, position, id);
     if (!record || record.entry) return record?.entry;
-    await this.#setAside(record, undefined, DAMAGED_ENTRY);
-    return undefined;
+    await this.#examiner.examine({ position, id, record }, async () => {});
+    return (await this.#lookUp(name, position, id))?.entry;
   }
 
   /** Sets the chunk aside, provided that it is still the one that `expected` describes. */
@@ -283,11 +358,9 @@ export class DiskVideoRepository implements VideoRepository {
     const name = chunkName(position, id);
     return this.#exclusively(name, async () => {
       const record = await this.#lookUp(name, position, id);
-      if (!record) return false;
+      if (!record || (record.unreadable && expected)) return false;
       const { entry } = record;
-      if (expected && (expected.createdAt !== entry?.createdAt || expected.checksum !== entry.checksum)) {
-        return false;
-      }
+      if (expected && !isSameEntry(entry, expected)) return false;
       await this.#setAsideNow(name, record, reason);
       return true;
     });
@@ -297,20 +370,23 @@ export class DiskVideoRepository implements VideoRepository {
   async #setAsideNow(name: string, record: IndexRecord, reason: string): Promise<void> {
     const { position, id, entry } = record;
     const { quarantine, files, openFiles } = this.#parts;
+    const fileSizeBytes = await files.sizeOf(position, id);
     await quarantine.add(record, files, reason);
     openFiles.forget(name);
     await this.#changeIndex((index) => index.delete(name, position, id));
-    this.#forget(entry);
+    if (!entry?.inline && fileSizeBytes === undefined) this.#lostCount++;
+    this.#forget(record, fileSizeBytes);
     this.#logger.error(
       { event: 'chunk_quarantined', position: formatPosition(position), id, reason },
       'a chunk failed verification and was set aside',
     );
   }
 
-  /** Takes a chunk that is gone out of the books. */
-  #forget(entry: IndexEntry | undefined): void {
-    if (!entry) return;
-    this.#parts.capacity.remove(storedBytes(entry.length));
+  /** Takes a chunk that is gone out of the books, as far as it is known to have stood in them. */
+  #forget({ entry, unreadable, bodyBytes = 0 }: IndexRecord, fileSizeBytes: number | undefined): void {
+    if (unreadable && fileSizeBytes === undefined) return;
+    const { capacity } = this.#parts;
+    capacity.remove(entry ? storedBytes(entry.length) : storedBytesOfDamaged(fileSizeBytes, bodyBytes));
     this.#chunkCount--;
   }
 
@@ -349,6 +425,11 @@ export class DiskVideoRepository implements VideoRepository {
       .finally(() => this.#settling.delete(settling));
     this.#settling.add(settling);
   }
+}
+
+/** Whether both are damaged, or both describe the same storing of the same chunk. */
+function isSameEntry(a: ChunkEntry | undefined, b: ChunkEntry | undefined): boolean {
+  return a?.createdAt === b?.createdAt && a?.checksum === b?.checksum && a?.length === b?.length;
 }
 
 /** The entry without what only this repository needs of it. */

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { blockCount } from '../../lib/bytes/checksum.ts';
+import { CHUNK_ID_PATTERN } from '../../lib/node-api/targets.ts';
 import type { ChunkEntry } from './video-repository.ts';
 
 /**
@@ -26,9 +27,14 @@ export interface IndexRecord {
   readonly position: number;
   readonly id: string;
   readonly entry: IndexEntry | undefined;
+  /** What a damaged entry's block checksums or inline bytes take. */
+  readonly bodyBytes?: number;
+  /** The part of the index where it would be cannot be read: maybe it was never there. */
+  readonly unreadable?: boolean;
 }
 
 const FORMAT_VERSION = 1;
+const POSITION_BYTES = 4;
 const HEAD_BYTES = 20;
 const CRC_BYTES = 4;
 const IN_FILE = 1;
@@ -41,8 +47,11 @@ export function encodeKey(position: number, id: string): Buffer {
   return key;
 }
 
-export function decodeKey(key: Buffer): { position: number; id: string } {
-  return { position: key.readUInt32BE(0), id: key.toString('latin1', 4) };
+/** The chunk whose key it is; undefined when it is no chunk's. Nothing else may ever name a file. */
+export function decodeKey(key: Buffer): { position: number; id: string } | undefined {
+  if (key.length < POSITION_BYTES) return undefined;
+  const id = key.toString('latin1', POSITION_BYTES);
+  return CHUNK_ID_PATTERN.test(id) ? { position: key.readUInt32BE(0), id } : undefined;
 }
 
 /** `key` is the entry's `encodeKey`. */
@@ -60,17 +69,23 @@ export function encodeEntry(key: Buffer, entry: IndexEntry): Buffer {
   return value;
 }
 
+/** Length of the block checksums or bytes in a value. */
+export function bodyBytesOf(value: Buffer): number {
+  return Math.max(0, value.length - HEAD_BYTES - CRC_BYTES);
+}
+
 /** Undefined when the value is damaged. An inline entry's bytes are a part of `value`. */
 export function decodeEntry(key: Buffer, value: Buffer): IndexEntry | undefined {
   const covered = value.length - CRC_BYTES;
   if (covered < HEAD_BYTES || value[0] !== FORMAT_VERSION) return undefined;
   if (value.readUInt32BE(covered) !== crc32(value.subarray(0, covered), crc32(key))) return undefined;
+  const chunk = decodeKey(key);
   const length = value.readUInt32BE(4);
   const body = value.subarray(HEAD_BYTES, covered);
   const inline = value[1] === INLINE;
-  if (body.length !== (inline ? length : blockCount(length) * 4)) return undefined;
+  if (!chunk || body.length !== (inline ? length : blockCount(length) * 4)) return undefined;
   return {
-    ...decodeKey(key),
+    ...chunk,
     length,
     checksum: value.readUInt32BE(8),
     createdAt: Number(value.readBigUInt64BE(12)),

@@ -5,7 +5,7 @@ import { AppError, assert } from '../../lib/errors/app-error.ts';
 import { Capacity, EMPTY_REPOSITORY_BYTES, SpaceReservation, storedBytes } from './capacity.ts';
 import { chunkName, parseCursor } from './chunk-name.ts';
 import { assertSame, sumChunk } from './chunk-summing.ts';
-import { RangeDigester } from './range-digester.ts';
+import { assertDigest, RangeDigester } from './range-digester.ts';
 import type {
   ChunkEntry,
   ChunkReading,
@@ -13,9 +13,12 @@ import type {
   NewChunk,
   PieceSink,
   PutResult,
+  QuarantinedChunk,
+  QuarantinePage,
   RangeDigestResult,
   RepositoryStats,
   Reservation,
+  ScrubStep,
   VerifyResult,
   VideoRepository,
 } from './video-repository.ts';
@@ -33,7 +36,8 @@ export class MemoryVideoRepository implements VideoRepository {
   readonly #chunks = new Map<string, StoredChunk>();
   /** Names in order; undefined after a change. */
   #sorted: string[] | undefined;
-  #quarantined = 0;
+  readonly #setAsideChunks = new Map<string, QuarantinedChunk>();
+  #reads = 0;
 
   constructor(options: { capacityBytes: number; clock: Pick<Clock, 'nowMs'> }) {
     this.#clock = options.clock;
@@ -61,14 +65,17 @@ export class MemoryVideoRepository implements VideoRepository {
     this.#chunks.set(name, { entry, blocks, bytes: Buffer.from(bytes) });
     this.#sorted = undefined;
     reservation.use(storedBytes(length));
+    this.#forgetSetAside(name);
     return 'created';
   }
 
   async stat(position: number, id: string): Promise<ChunkEntry | undefined> {
+    this.#reads++;
     return this.#chunks.get(chunkName(position, id))?.entry;
   }
 
   async open(position: number, id: string): Promise<ChunkReading | undefined> {
+    this.#reads++;
     const chunk = this.#chunks.get(chunkName(position, id));
     return chunk && { entry: chunk.entry, send: (first, last, sink) => this.#send(chunk, first, last, sink) };
   }
@@ -112,20 +119,23 @@ export class MemoryVideoRepository implements VideoRepository {
   }
 
   async digest(first: number, last: number): Promise<RangeDigestResult> {
-    const digester = new RangeDigester();
-    for (const entry of this.#within(first, last)) digester.add(entry);
-    return digester.result();
+    return digestOf(this.#within(first, last));
   }
 
-  async drop(first: number, last: number): Promise<{ deleted: number; bytes: number }> {
+  async drop(
+    first: number,
+    last: number,
+    { digest }: { digest?: string | undefined } = {},
+  ): Promise<{ deleted: number; bytes: number }> {
     const entries = this.#within(first, last);
-    for (const { position, id } of entries) await this.delete(position, id);
+    if (digest !== undefined) assertDigest(digestOf(entries), digest);
+    for (const { position, id } of entries) this.#remove(this.#chunks.get(chunkName(position, id))!);
     return { deleted: entries.length, bytes: entries.reduce((sum, { length }) => sum + length, 0) };
   }
 
-  async quarantine(position: number, id: string): Promise<boolean> {
+  async quarantine(position: number, id: string, reason: string): Promise<boolean> {
     const chunk = this.#chunks.get(chunkName(position, id));
-    return chunk !== undefined && this.#setAside(chunk);
+    return chunk !== undefined && this.#setAside(chunk, reason);
   }
 
   async verify(position: number, id: string): Promise<VerifyResult> {
@@ -137,14 +147,57 @@ export class MemoryVideoRepository implements VideoRepository {
     return 'ok';
   }
 
+  async *scrub({
+    after = '',
+    admit,
+  }: {
+    after: string | undefined;
+    admit: (bytes: number) => Promise<void>;
+  }): AsyncGenerator<ScrubStep> {
+    for (const { position, id, length } of this.#within(0, 0xffff_ffff)) {
+      const cursor = chunkName(position, id);
+      if (cursor <= after) continue;
+      await admit(length);
+      const result = await this.verify(position, id);
+      if (result !== 'absent') yield { finding: result === 'ok' ? 'sound' : result, bytes: length, cursor };
+    }
+  }
+
+  async listQuarantine({
+    after = '',
+    limit,
+  }: {
+    after?: string | undefined;
+    limit: number;
+  }): Promise<QuarantinePage> {
+    if (after !== '') parseCursor(after);
+    const following = [...this.#setAsideChunks.keys()].filter((name) => name > after).sort();
+    const chunks = following.slice(0, limit).map((name) => this.#setAsideChunks.get(name)!);
+    return { chunks, next: following.length > limit ? following[limit - 1]! : null };
+  }
+
+  async removeQuarantined(position: number, id: string): Promise<boolean> {
+    return this.#forgetSetAside(chunkName(position, id));
+  }
+
+  #forgetSetAside(name: string): boolean {
+    this.#capacity.remove(this.#setAsideChunks.get(name)?.length ?? 0);
+    return this.#setAsideChunks.delete(name);
+  }
+
   stats(): RepositoryStats {
     return {
       capacityBytes: this.#capacity.limitBytes,
       usedBytes: this.#capacity.usedBytes,
       chunkCount: this.#chunks.size,
-      quarantinedCount: this.#quarantined,
+      quarantinedCount: this.#setAsideChunks.size,
+      lostCount: 0,
       disk: 'ok',
     };
+  }
+
+  get indexReads(): number {
+    return this.#reads;
   }
 
   /** Flips a bit of a stored chunk, as a failing disk would. */
@@ -160,15 +213,20 @@ export class MemoryVideoRepository implements VideoRepository {
 
   #within(first: number, last: number): ChunkEntry[] {
     this.#sorted ??= [...this.#chunks.keys()].sort();
-    return this.#sorted
+    const entries = this.#sorted
       .map((name) => this.#chunks.get(name)!.entry)
       .filter(({ position }) => position >= first && position <= last);
+    this.#reads += entries.length;
+    return entries;
   }
 
-  #setAside(chunk: StoredChunk): boolean {
+  #setAside(chunk: StoredChunk, reason = 'a block does not have its checksum'): boolean {
     if (!this.#remove(chunk)) return false;
-    this.#quarantined++;
-    this.#capacity.add(chunk.entry.length);
+    const { position, id, length } = chunk.entry;
+    const quarantinedAt = this.#clock.nowMs();
+    this.#forgetSetAside(chunkName(position, id));
+    this.#setAsideChunks.set(chunkName(position, id), { position, id, length, reason, quarantinedAt });
+    this.#capacity.add(length);
     return true;
   }
 
@@ -181,6 +239,12 @@ export class MemoryVideoRepository implements VideoRepository {
     this.#capacity.remove(storedBytes(chunk.entry.length));
     return true;
   }
+}
+
+function digestOf(entries: readonly ChunkEntry[]): RangeDigestResult {
+  const digester = new RangeDigester();
+  for (const entry of entries) digester.add(entry);
+  return digester.result();
 }
 
 /** `start` is a block border. */

@@ -38,6 +38,8 @@ export async function openIndex(
     logger: Logger;
     /** Repair it even if it can be opened. */
     repair: boolean;
+    /** Called before anything of a damaged index is touched. */
+    onLoss: () => Promise<void>;
   },
 ): Promise<OpenedIndex> {
   const { logger } = context;
@@ -53,6 +55,7 @@ export async function openIndex(
   } else {
     logger.error({ fault }, 'the index is damaged; repairing it');
   }
+  await context.onLoss();
   try {
     await (Level as unknown as { repair(location: string): Promise<void> }).repair(location);
     const database = await openDatabase(location);

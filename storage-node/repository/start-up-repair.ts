@@ -18,6 +18,8 @@ export interface RepairContext {
   readonly logger: Logger;
   /** Entries may be missing from the index, so their absence proves nothing. */
   readonly indexDamaged: boolean;
+  /** Called before a finding that says that stored chunks may be lost is acted upon, and so made to vanish. */
+  readonly onLoss: () => Promise<void>;
 }
 
 /** What start-up found. Everything but `chunkCount` is zero after an orderly stop. */
@@ -89,7 +91,7 @@ async function settleMarkers(context: RepairContext, report: RepairReport): Prom
 
 async function repairFan(fan: string, context: RepairContext, report: RepairReport): Promise<void> {
   const first = Number.parseInt(fan, 16) * 0x0100_0000;
-  const names = (await context.fileSystem.list(join(context.directory, 'chunks', fan))).sort();
+  const names = await context.files.namesIn(fan);
   let next = 0;
   let repairs: (() => Promise<void>)[] = [];
   const enqueue = async (repair: () => Promise<void>) => {
@@ -134,9 +136,11 @@ async function repairRecord(
   }
   if (hasFile) {
     if (await recover(position, id, context, report)) return;
+    await context.onLoss();
     await context.quarantine.add(record, context.files, 'neither its entry nor its trailer is sound');
     report.quarantined++;
   }
+  await context.onLoss();
   await context.index.delete(chunkName(position, id), position, id);
   report.lost++;
   const why = entry ? 'its file is missing' : 'its entry is damaged';
@@ -150,6 +154,8 @@ async function repairOrphan(name: string, context: RepairContext, report: Repair
     return;
   }
   const { position, id } = chunk;
+  // Its entry was lost, and maybe others with it: chunks that lived in the index alone leave no trace.
+  await context.onLoss();
   if (await recover(position, id, context, report)) return;
   const reason = 'a file without an entry, and without a sound trailer';
   await context.quarantine.add({ position, id, entry: undefined }, context.files, reason);

@@ -4,7 +4,7 @@ import { formatChecksum, formatPosition } from '../../lib/node-api/targets.ts';
 import { INLINE_BYTES_MAX } from '../limits.ts';
 import { bytesOf, checksumOf, idOf } from '../test-support/chunks.ts';
 import { EMPTY_REPOSITORY_BYTES, storedBytes } from './capacity.ts';
-import type { ChunkReading, VideoRepository } from './video-repository.ts';
+import type { ChunkReading, ScrubStep, VideoRepository } from './video-repository.ts';
 
 export interface RepositoryHarness {
   readonly repository: VideoRepository;
@@ -241,6 +241,68 @@ export function describeVideoRepository(
       expect(repository.stats()).toEqual(empty);
     });
 
+    it('drops what a digest stands for, or nothing', async () => {
+      const { repository } = await openRoomy();
+      for (let position = 0; position < 250; position++) {
+        await repository.put({ position, id: idOf(position), bytes: bytesOf(position, 10) });
+      }
+      await repository.put({ position: 100, id: idOf(1000), bytes: bytesOf(1, LARGE) });
+      const { digest } = await repository.digest(10, 239);
+      // One chunk more, one less, one with other bytes: it is not the range of that digest.
+      await repository.put({ position: 10, id: idOf(2000), bytes: bytesOf(7, SMALL) });
+      const now = await repository.digest(10, 239);
+      const before = repository.stats();
+      await expect(repository.drop(10, 239, { digest })).rejects.toMatchObject({
+        code: 'digest_mismatch',
+        details: now,
+      });
+      await repository.delete(10, idOf(2000));
+      await repository.delete(200, idOf(200));
+      await expect(repository.drop(10, 239, { digest })).rejects.toMatchObject({ code: 'digest_mismatch' });
+      await repository.put({ position: 200, id: idOf(200), bytes: bytesOf(1, 10) });
+      await expect(repository.drop(10, 239, { digest })).rejects.toMatchObject({ code: 'digest_mismatch' });
+      await repository.delete(200, idOf(200));
+      await repository.put({ position: 200, id: idOf(200), bytes: bytesOf(200, 10) });
+      expect(repository.stats().chunkCount).toBe(before.chunkCount - 1);
+
+      // The wrong range with the right digest is another range.
+      await expect(repository.drop(9, 239, { digest })).rejects.toMatchObject({ code: 'digest_mismatch' });
+      expect(await repository.drop(10, 239, { digest })).toEqual({ deleted: 231, bytes: 2300 + LARGE });
+      expect((await repository.digest(0, 0xffff_ffff)).count).toBe(20);
+      const empty = await repository.digest(10, 239);
+      expect(await repository.drop(10, 239, { digest: empty.digest })).toEqual({ deleted: 0, bytes: 0 });
+    });
+
+    it('leaves chunks that are stored while a range is dropped', async () => {
+      const { repository } = await openRoomy();
+      const put = (number: number) =>
+        repository.put({ position: number, id: idOf(number), bytes: bytesOf(number, SMALL) });
+      for (let number = 0; number < 400; number += 2) await put(number);
+      const { digest } = await repository.digest(0, 400);
+      const dropping = repository.drop(0, 400, { digest });
+      const odd = Array.from({ length: 200 }, (_, index) => put(2 * index + 1));
+      expect(await dropping).toEqual({ deleted: 200, bytes: 200 * SMALL });
+      await Promise.all(odd);
+      const left = (await repository.list(0, 400, { limit: 1000 })).entries;
+      expect(left.map(({ position }) => position)).toEqual(odd.map((_, index) => 2 * index + 1));
+    });
+
+    it('reads no more of the index than the range it is asked for', async () => {
+      const { repository } = await openRoomy();
+      for (let position = 0; position < 300; position++) {
+        await repository.put({ position, id: idOf(position), bytes: bytesOf(position, 10) });
+      }
+      const cost = async (action: () => Promise<unknown>) => {
+        const before = repository.indexReads;
+        await action();
+        return repository.indexReads - before;
+      };
+      expect(await cost(() => repository.digest(100, 129))).toBe(30);
+      expect(await cost(() => repository.list(100, 129, { limit: 1000 }))).toBe(30);
+      expect(await cost(() => repository.drop(100, 129))).toBeLessThanOrEqual(60);
+      expect(await cost(() => repository.digest(100, 129))).toBe(0);
+    });
+
     it('keeps within its capacity, reservations included', async () => {
       const { repository } = await open({ capacityBytes: EMPTY_REPOSITORY_BYTES + 2 * storedBytes(LARGE) });
       const first = await repository.reserve(LARGE);
@@ -295,6 +357,88 @@ export function describeVideoRepository(
       expect((await read(await opened(repository, 3, idOf(1)))).equals(bytes)).toBe(true);
     });
 
+    it('scrubs everything in order, sets aside what is damaged, and goes on where it was told', async () => {
+      const harness = await openRoomy();
+      const { repository } = harness;
+      const numbers = Array.from({ length: 150 }, (_, number) => number);
+      const positionOf = (number: number) => (number * 0x0123_4567) >>> 0;
+      for (const number of numbers) {
+        const bytes = bytesOf(number, number % 10 === 0 ? LARGE : SMALL);
+        await repository.put({ position: positionOf(number), id: idOf(number), bytes });
+      }
+      const order = numbers
+        .map((number) => `${formatPosition(positionOf(number))}-${idOf(number)}`)
+        .toSorted();
+      await harness.damage(positionOf(20), idOf(20), LARGE - 1);
+      await harness.damage(positionOf(70), idOf(70), 0);
+      let admitted = 0;
+      const steps = await scrub(repository, undefined, async (bytes) => {
+        admitted += bytes;
+      });
+      expect(steps.map(({ cursor }) => cursor)).toEqual(order);
+      expect(steps.filter(({ finding }) => finding !== 'sound')).toHaveLength(2);
+      const bytes = 135 * SMALL + 15 * LARGE;
+      expect(steps.reduce((sum, step) => sum + step.bytes, 0)).toBe(bytes);
+      expect(admitted).toBeGreaterThanOrEqual(bytes);
+      expect(repository.stats()).toMatchObject({ chunkCount: 148, quarantinedCount: 2 });
+
+      const rest = await scrub(repository, order[100], async () => {});
+      const gone = [20, 70].map((number) => `${formatPosition(positionOf(number))}-${idOf(number)}`);
+      expect(rest.map(({ cursor }) => cursor)).toEqual(
+        order.slice(101).filter((name) => !gone.includes(name)),
+      );
+      expect(rest.every(({ finding }) => finding === 'sound')).toBe(true);
+
+      const refusal = new Error('not now');
+      await expect(scrub(repository, undefined, () => Promise.reject(refusal))).rejects.toBe(refusal);
+    });
+
+    it('lists what is set aside, and forgets it when told so or when a good copy is stored', async () => {
+      const { repository } = await openRoomy();
+      const before = repository.stats();
+      const chunk = (number: number) => ({
+        position: number >> 1,
+        id: idOf(number),
+        bytes: bytesOf(number, number % 2 === 0 ? LARGE : SMALL),
+      });
+      for (let number = 0; number < 5; number++) {
+        const { position, id } = chunk(number);
+        await repository.put(chunk(number));
+        await repository.quarantine(position, id, `reason ${number}`);
+      }
+      expect(repository.stats()).toMatchObject({ chunkCount: 0, quarantinedCount: 5 });
+      expect(repository.stats().usedBytes).toBeGreaterThan(before.usedBytes + 3 * LARGE);
+      const first = await repository.listQuarantine({ limit: 3 });
+      const second = await repository.listQuarantine({ after: first.next!, limit: 3 });
+      expect(second.next).toBeNull();
+      const chunks = [...first.chunks, ...second.chunks];
+      expect(chunks.map(({ id }) => id)).toEqual([0, 1, 2, 3, 4].map(idOf));
+      expect(chunks[2]).toEqual({
+        position: 1,
+        id: idOf(2),
+        length: LARGE,
+        reason: 'reason 2',
+        quarantinedAt: expect.any(Number),
+      });
+      await expect(repository.listQuarantine({ after: '../x', limit: 1 })).rejects.toMatchObject({
+        code: 'invalid_request',
+      });
+
+      expect(await repository.removeQuarantined(0, idOf(0))).toBe(true);
+      expect(await repository.removeQuarantined(0, idOf(0))).toBe(false);
+      expect(repository.stats().quarantinedCount).toBe(4);
+      // One copy of a chunk is kept, however often it is set aside.
+      await repository.put({ ...chunk(2), bytes: bytesOf(99, LARGE) });
+      expect(repository.stats().quarantinedCount).toBe(3);
+      await repository.quarantine(1, idOf(2), 'again');
+      expect(repository.stats().quarantinedCount).toBe(4);
+      for (let number = 1; number < 5; number++) {
+        await repository.put(chunk(number));
+        await repository.delete(chunk(number).position, chunk(number).id);
+      }
+      expect(repository.stats()).toEqual(before);
+    });
+
     it('verifies whole chunks, and quarantines on demand', async () => {
       const harness = await openRoomy();
       const { repository } = harness;
@@ -311,6 +455,16 @@ export function describeVideoRepository(
       expect(repository.stats()).toMatchObject({ chunkCount: 0, quarantinedCount: 2 });
     });
   });
+}
+
+async function scrub(
+  repository: VideoRepository,
+  after: string | undefined,
+  admit: (bytes: number) => Promise<void>,
+): Promise<ScrubStep[]> {
+  const steps: ScrubStep[] = [];
+  for await (const step of repository.scrub({ after, admit })) steps.push(step);
+  return steps;
 }
 
 async function opened(repository: VideoRepository, position: number, id: string): Promise<ChunkReading> {

@@ -66,12 +66,46 @@ export interface RangeDigestResult {
   readonly digest: string;
 }
 
+/**
+ * What a look at a chunk found. `rebuilt`: its index entry was damaged or missing, and was made again from its file.
+ * `quarantined`: it was set aside. `removed`: a rest that belongs to no chunk is gone. `unreadable`: the disk
+ * returned an error instead of bytes.
+ */
+export type ScrubFinding = 'sound' | 'rebuilt' | 'quarantined' | 'removed' | 'unreadable';
+
+export interface ScrubStep {
+  readonly finding: ScrubFinding;
+  /** Bytes of the chunk that were checked. */
+  readonly bytes: number;
+  /** Where the scrub stands: everything before it in the order of listings was looked at. Null: at the start. */
+  readonly cursor: string | null;
+}
+
+/** A chunk that was set aside, or as much as is known of it. */
+export interface QuarantinedChunk {
+  readonly position: number;
+  readonly id: string;
+  /** Null when it is not known. */
+  readonly length: number | null;
+  readonly reason: string;
+  /** Milliseconds since the epoch. */
+  readonly quarantinedAt: number;
+}
+
+export interface QuarantinePage {
+  readonly chunks: readonly QuarantinedChunk[];
+  /** Pass as `after` to go on; null when nothing follows. */
+  readonly next: string | null;
+}
+
 export interface RepositoryStats {
   readonly capacityBytes: number;
   /** What counts against the capacity: chunks, index and file overhead, quarantine, reservations. */
   readonly usedBytes: number;
   readonly chunkCount: number;
   readonly quarantinedCount: number;
+  /** Chunks found since the repository was opened whose entry was there, but not their bytes. */
+  readonly lostCount: number;
   /** `full`: the disk itself, not the capacity, refused the last write. `failing`: it returned I/O errors. */
   readonly disk: 'ok' | 'full' | 'failing';
 }
@@ -86,8 +120,9 @@ export interface RepositoryStats {
  *   implementations with a disk).
  * - Changes of one chunk take effect one after the other, in the order they were called; changes of different
  *   chunks are not ordered.
- * - Bytes that fail verification are never handed out. The chunk is set aside (its bytes are kept for a look),
- *   is counted in `quarantinedCount`, and is from then on absent, so that a good copy can be stored again.
+ * - Bytes that fail verification are never handed out. The chunk is set aside (its bytes are kept for a look, as
+ *   long as there is room for them), is counted in `quarantinedCount`, and is from then on absent, so that a good
+ *   copy can be stored again; once it is, nothing is kept of the bad one.
  * - What is stored never takes more than the capacity.
  *
  * Errors are AppErrors with the codes named at the operations; further, every operation may reject with
@@ -128,14 +163,45 @@ export interface VideoRepository extends AsyncDisposable {
 
   digest(first: number, last: number): Promise<RangeDigestResult>;
 
-  /** Deletes every chunk with a position from `first` to `last` (inclusive) that was there when it was called. */
-  drop(first: number, last: number): Promise<{ readonly deleted: number; readonly bytes: number }>;
+  /**
+   * Deletes every chunk with a position from `first` to `last` (inclusive) that was there when it was called; those
+   * that are stored meanwhile stay. With `digest`, all of them are exactly the chunks that have this digest, as
+   * `digest()` computes it: when they are not, nothing is deleted and it rejects with `digest_mismatch`, whose
+   * details have what `digest()` says now.
+   */
+  drop(
+    first: number,
+    last: number,
+    options?: { readonly digest?: string | undefined },
+  ): Promise<{ readonly deleted: number; readonly bytes: number }>;
 
   /** Sets a chunk aside. Whether there was one. */
   quarantine(position: number, id: string, reason: string): Promise<boolean>;
 
-  /** Reads the whole chunk from the disk, not from a cache, and quarantines it when it is not what was stored. */
+  /**
+   * Reads the whole chunk from the disk, not from a cache, and quarantines it when it is not what was stored. A
+   * damaged index entry is made again if the chunk's file is sound.
+   */
   verify(position: number, id: string): Promise<VerifyResult>;
 
+  /**
+   * Verifies everything behind the cursor, in order: every chunk, and whatever lies there beside them. A chunk that is
+   * stored or deleted meanwhile may or may not be looked at. Before bytes are read, `admit` is waited for; what it
+   * rejects with ends the scrub. One chunk that fails does not.
+   */
+  scrub(options: {
+    after: string | undefined;
+    admit: (bytes: number) => Promise<void>;
+  }): AsyncGenerator<ScrubStep>;
+
+  /** Chunks that are set aside, in order of position, then id; behind the cursor, at most `limit`. */
+  listQuarantine(options: { after?: string | undefined; limit: number }): Promise<QuarantinePage>;
+
+  /** Removes what is kept of a chunk that was set aside. Whether there was anything. */
+  removeQuarantined(position: number, id: string): Promise<boolean>;
+
   stats(): RepositoryStats;
+
+  /** Entries that operations looked up or passed over so far: what they cost grows with it. */
+  readonly indexReads: number;
 }

@@ -49,12 +49,12 @@ export function chunkFilePath(directory: string, position: number, id: string): 
 }
 
 /** Flips a bit of a file. */
-export async function flipBit(path: string, offset: number): Promise<void> {
+export async function flipBit(path: string, offset: number, bit = 0): Promise<void> {
   const file = await open(path, 'r+');
   try {
     const byte = Buffer.alloc(1);
     await file.read(byte, 0, 1, offset);
-    byte[0]! ^= 1;
+    byte[0]! ^= 1 << bit;
     await file.write(byte, 0, 1, offset);
     await file.sync();
   } finally {

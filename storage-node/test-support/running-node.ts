@@ -11,6 +11,8 @@ import { CHUNK_BYTES_MAX } from '../limits.ts';
 import { createMetrics } from '../metrics.ts';
 import { MemoryVideoRepository } from '../repository/memory-video-repository.ts';
 import type { VideoRepository } from '../repository/video-repository.ts';
+import { scrubLogIn } from '../scrub/scrub-log.ts';
+import { Scrubber } from '../scrub/scrubber.ts';
 import { createNodeApp } from '../server.ts';
 import { recordingLogger } from './disk-repository.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -36,6 +38,8 @@ export interface TestNodeOptions {
   readonly sourceIdleTimeoutMs?: number;
   readonly writeBuffers?: number;
   readonly clock?: Clock;
+  /** Default: the scrub is off. */
+  readonly scrubBytesPerSecond?: number;
 }
 
 /** A node that serves on a free port of this process until the test ends. */
@@ -54,13 +58,30 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
   const source = new HttpChunkSource(client);
   const buffers = new BufferPool({ bufferBytes: CHUNK_BYTES_MAX, capacity: options.writeBuffers ?? 3 });
   const { logger, lines } = recordingLogger();
+  const directory = await temporaryDirectory();
+  const scrubber = await Scrubber.open({
+    repository,
+    log: scrubLogIn(directory, logger),
+    bytesPerSecond: options.scrubBytesPerSecond ?? 0,
+    intervalMs: 3_600_000,
+    clock,
+    logger,
+  });
+  onTestFinished(() => scrubber[Symbol.asyncDispose]());
+  scrubber.run();
   const stopping = new AbortController();
   const app = createNodeApp({
     repository,
     source,
     service: new ChunkService({ repository, buffers, source }),
-    identity: await NodeIdentity.open(await temporaryDirectory()),
-    metrics: createMetrics({ stats: () => repository.stats(), indexCommits: () => 0, lost: () => 0 }),
+    identity: await NodeIdentity.open(directory),
+    metrics: createMetrics({
+      stats: () => repository.stats(),
+      indexCommits: () => 0,
+      indexReads: () => repository.indexReads,
+      scrub: () => scrubber.status,
+    }),
+    scrubber,
     key: TEST_KEY,
     clock,
     logger,
