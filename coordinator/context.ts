@@ -27,6 +27,13 @@ import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
 import { RebalanceService } from './rebalance/rebalance-service.ts';
 import { createRebalanceRoutes } from './rebalance/routes.ts';
+import { NodeWatch } from './repair/node-watch.ts';
+import { HttpQuarantineReader } from './repair/quarantine-reader.ts';
+import { RepairRepository } from './repair/repair-repository.ts';
+import { RepairService } from './repair/repair-service.ts';
+import { Repairer } from './repair/repairer.ts';
+import { createRepairRoutes } from './repair/routes.ts';
+import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
@@ -111,6 +118,7 @@ export async function openContext(
   const sweeper = new Sweeper({
     objects,
     placement: cluster,
+    isInvolved: (nodeId, position) => cluster.isInvolved(nodeId, position),
     health: cluster.health,
     inventory: new HttpNodeInventory(requests),
     leases,
@@ -123,6 +131,15 @@ export async function openContext(
   });
 
   const inventory = new HttpNodeInventory(requests);
+  const repairs = new RepairRepository(database.kysely);
+  const suspicions = stack.use(
+    new Suspicions({
+      repository: repairs,
+      rangeOf: (position) => cluster.rangeOf(position),
+      clock,
+      logger,
+    }),
+  );
   const engine = new RebalanceEngine({
     database,
     cluster,
@@ -131,7 +148,12 @@ export async function openContext(
     leases,
     clock,
     logger,
-    onEvent: (kind, details, isProgress) => events[isProgress ? 'announce' : 'record'](kind, null, details),
+    onMoved: (ranges, transaction) => repairs.suspect(ranges, 'the range changed hands', transaction),
+    onEvent: (kind, details, isProgress) => {
+      events[isProgress ? 'announce' : 'record'](kind, null, details);
+      // What the way back, or a change of direction, left behind.
+      if (!isProgress && kind !== 'rebalance_blocked') sweeper.sweepSoon();
+    },
   });
   const rebalances = new RebalanceService({
     database,
@@ -144,6 +166,53 @@ export async function openContext(
     onEvent: (kind, details) => events.record(kind, null, details),
   });
 
+  const nodeWatch = new NodeWatch({
+    database: database.kysely,
+    cluster,
+    probe,
+    quarantine: new HttpQuarantineReader(requests),
+    repository: repairs,
+    clock,
+    logger,
+    onEvent: (kind, nodeId, details) => events.record(kind, nodeId, details),
+    declareLost: async ({ id, url }) => {
+      await rebalances.start([{ nodeId: id, state: 'lost' }], {
+        reason: `${url} has been down for too long`,
+      });
+    },
+    replicateAfterMs: config.REPLICATE_AFTER,
+  });
+  stack.defer(
+    cluster.health.onChange(({ nodeId, from, to }) => {
+      if (from !== 'down' || to !== 'up') return;
+      nodeWatch
+        .suspectNode(nodeId, `node ${nodeId} was away`)
+        .catch((error) =>
+          logger.warn({ err: error, nodeId }, 'the ranges of a node that is back are not suspected'),
+        );
+    }),
+  );
+  const repairer = new Repairer({
+    repository: repairs,
+    cluster,
+    inventory,
+    objects,
+    leases,
+    clock,
+    logger,
+    onEvent: (kind, details) => events.record(kind, null, details),
+    onRound: (signal) => nodeWatch.runOnce(signal),
+    censusIntervalMs: config.CENSUS_INTERVAL,
+  });
+  const repairService = new RepairService({
+    database: database.kysely,
+    cluster,
+    probe,
+    repository: repairs,
+    suspicions,
+    counts: () => repairer.counts,
+  });
+
   // 3. The byte path and the videos on top of it.
   const store = await openBytePath(stack, {
     config,
@@ -153,7 +222,7 @@ export async function openContext(
     dispatcher,
     signingKey,
     readLatency,
-    onSuspicion: () => {},
+    onSuspicion: (position, why) => suspicions.add(position, why),
   });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
   const service = stack.use(
@@ -187,6 +256,21 @@ export async function openContext(
     'Chunks that nobody named and that were removed',
     () => sweeper.counts.removedChunks,
   );
+  metrics.observe(
+    'orbitvids_homed_chunks',
+    'Chunks that lay on a node that does not own them and are with their owners now',
+    () => sweeper.counts.homedChunks,
+  );
+  metrics.observe(
+    'orbitvids_repaired_chunks',
+    'Copies that owners lacked and that were made',
+    () => repairer.counts.copiedChunks,
+  );
+  metrics.observe(
+    'orbitvids_checked_ranges',
+    'Ranges whose copies were all accounted for',
+    () => repairer.counts.checkedRanges,
+  );
   const responder = new ContentResponder({
     store,
     clientIdleTimeoutMs: LIMITS.clientIdleTimeoutMs,
@@ -210,6 +294,7 @@ export async function openContext(
         basePath: API_PREFIX,
         bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
       }),
+      createRepairRoutes({ repair: repairService, requireAdmin }),
       createRebalanceRoutes({ rebalances, membership, cluster, requireAdmin }),
       createEventRoutes({ events, requireAdmin, stopping }),
       createClusterRoutes({
@@ -241,6 +326,8 @@ export async function openContext(
       stack.use(sweeper);
       engine.start();
       stack.use(engine);
+      repairer.start();
+      stack.use(repairer);
       void membership.registerAll(config.STORAGE_NODES, stopping);
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },

@@ -21,7 +21,7 @@ import type {
 } from './placement.ts';
 import { Presence } from './presence.ts';
 import { RingRepository } from './ring-repository.ts';
-import type { RingState } from './ring-state.ts';
+import { isInvolved, type RingState } from './ring-state.ts';
 import { RingView } from './ring-view.ts';
 import { StepGate } from './step-gate.ts';
 
@@ -180,6 +180,12 @@ export class Cluster implements Placement, AsyncDisposable {
   readSourcesOf(position: number): ReadSources {
     const view = this.#viewOrThrow();
     return view.readSourcesOf(rangeOf(position, view.state.base.rangeCount));
+  }
+
+  /** Whether something of the position's range is in use at the node, or on its way there or from there. */
+  isInvolved(nodeId: string, position: number): boolean {
+    const { state } = this.#viewOrThrow();
+    return isInvolved(state, rangeOf(position, state.base.rangeCount), nodeId);
   }
 
   enter(): RingPermit {

@@ -1,11 +1,12 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AppError } from '../../lib/errors/app-error.ts';
-import { type NodeStats, nodeStatsSchema } from '../../lib/node-api/schema.ts';
+import { type NodeStats, nodeHealthSchema, nodeStatsSchema } from '../../lib/node-api/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import { PROBE_BYTES_MAX, PROBE_TIMEOUT_MS } from './limits.ts';
 import { codeOf, type NodeAnswer, type NodeRequests, refused, unreachable } from './node-requests.ts';
 
-const healthSchema = z.object({ nodeId: z.uuid() });
+/** Older nodes do not name their data. */
+const healthSchema = nodeHealthSchema.pick({ nodeId: true, dataId: true }).partial({ dataId: true });
 export type NodeIdentity = z.infer<typeof healthSchema>;
 
 /** Questions to a storage node about itself. Rejections are AppErrors; `node_unreachable` unless said otherwise. */

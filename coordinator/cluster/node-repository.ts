@@ -11,12 +11,19 @@ export interface RegisteredNode {
   readonly weight: number;
   readonly state: NodeState;
   readonly capacityBytes: number;
+  /** Which data the node had when it was last looked at; null when it never was. */
+  readonly dataId: string | null;
+  /** Damaged copies that the node had set aside when it was last looked at. */
+  readonly quarantinedCount: number;
   readonly registeredAt: Date;
   /** When a coordinator last noted that the node answered; up to a minute late. */
   readonly lastSeenAt: Date;
 }
 
-export type NewNode = Omit<RegisteredNode, 'state' | 'registeredAt' | 'lastSeenAt'>;
+export type NewNode = Omit<
+  RegisteredNode,
+  'state' | 'dataId' | 'quarantinedCount' | 'registeredAt' | 'lastSeenAt'
+>;
 
 /** Registered nodes. Rows are never deleted, so an old layout's members keep their names. */
 export class NodeRepository {
@@ -110,6 +117,8 @@ function nodeOf(row: Selectable<NodesTable>): RegisteredNode {
     weight: row.weight,
     state: row.state,
     capacityBytes: row.capacity_bytes,
+    dataId: row.data_id,
+    quarantinedCount: row.quarantined_count,
     registeredAt: row.registered_at,
     lastSeenAt: row.last_seen_at,
   };

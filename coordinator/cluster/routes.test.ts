@@ -52,7 +52,12 @@ function createApp() {
         register: async (registration) => {
           registered.push(registration);
           const { url, zone = 'z', weight = 100 } = registration;
-          const times = { registeredAt: new Date(0), lastSeenAt: new Date(0) };
+          const times = {
+            dataId: null,
+            quarantinedCount: 0,
+            registeredAt: new Date(0),
+            lastSeenAt: new Date(0),
+          };
           return { id: 'new', url, zone, weight, state: 'joined', capacityBytes: 1, ...times };
         },
       },

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Leases } from '../database/leases.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
+import type { ChunkRef } from '../objects/manifest.ts';
 import type { HealthChange } from './health.ts';
 import type { Interval, ListedChunk, NodeInventory } from './node-inventory.ts';
 import type { NodeHealth, StorageNode } from './placement.ts';
@@ -11,7 +12,7 @@ const MINUTE_MS = 60_000;
 const node = (id: string): StorageNode => ({ id, url: `http://${id}:1`, zone: 'z' });
 
 /** Chunks on nodes, pages of two, and a log of what was asked in which order. */
-class FakeInventory implements Pick<NodeInventory, 'list' | 'delete'> {
+class FakeInventory implements Pick<NodeInventory, 'list' | 'delete' | 'has' | 'pullChunk'> {
   readonly chunks = new Map<string, ListedChunk[]>();
   readonly log: string[] = [];
   readonly failing = new Set<string>();
@@ -37,6 +38,18 @@ class FakeInventory implements Pick<NodeInventory, 'list' | 'delete'> {
     return { chunks, nextCursor: isLast ? null : String(next) };
   }
 
+  async has({ id }: StorageNode, chunk: Pick<ListedChunk, 'id'>) {
+    return this.idsOn(id).includes(chunk.id);
+  }
+
+  async pullChunk({ id }: StorageNode, chunk: ChunkRef, source: StorageNode) {
+    if (this.failing.has(id)) throw new Error('node failed');
+    this.log.push(`copy ${chunk.id} ${source.id} ${id}`);
+    const { checksum, length, position } = chunk;
+    const copy = { id: chunk.id, checksum, length, position, createdAtMs: 0 };
+    this.chunks.set(id, [...(this.chunks.get(id) ?? []), copy]);
+  }
+
   async delete({ id }: StorageNode, chunk: Pick<ListedChunk, 'id'>) {
     this.log.push(`delete ${id} ${chunk.id}`);
     this.chunks.set(
@@ -56,6 +69,10 @@ let healths: Map<string, NodeHealth>;
 let listeners: Set<(change: HealthChange) => void>;
 let sweeper: Sweeper;
 let onAlive: () => void;
+let owners: readonly StorageNode[];
+let involved: Set<string>;
+let permits: number;
+let permitsValid: boolean;
 const signal = new AbortController().signal;
 
 beforeEach(() => {
@@ -71,6 +88,10 @@ beforeEach(() => {
   ]);
   listeners = new Set();
   onAlive = () => {};
+  owners = [node('a'), node('b')];
+  involved = new Set(['a', 'b']);
+  permits = 0;
+  permitsValid = true;
   sweeper = createSweeper();
 });
 afterEach(() => sweeper[Symbol.asyncDispose]());
@@ -97,7 +118,19 @@ function createSweeper(options: Partial<SweeperOptions> = {}): Sweeper {
         return expired;
       },
     },
-    placement: { nodes: () => [node('a'), node('b')], healthOf: (id) => healths.get(id)! },
+    placement: {
+      nodes: () => [node('a'), node('b')],
+      healthOf: (id) => healths.get(id)!,
+      writeTargetsOf: () => ({ owners, sets: [owners], fallbacks: [] }),
+      enter: () => {
+        permits += 1;
+        const leave = () => {
+          permits -= 1;
+        };
+        return { isValid: () => permitsValid, leave };
+      },
+    },
+    isInvolved: (nodeId) => involved.has(nodeId),
     health: {
       onChange: (listener) => {
         listeners.add(listener);
@@ -130,6 +163,7 @@ test('what nobody names is removed from every node, page by page, and the rest s
     removedChunks: 4,
     removedBytes: 40,
     expiredObjects: 0,
+    homedChunks: 0,
     sweptNodes: 2,
     failedNodes: 0,
   });
@@ -288,4 +322,54 @@ test('when it is closed it stops at once and gives the lease back', async () => 
   await sweeper[Symbol.asyncDispose]();
   expect(inventory.log).toEqual(['release']);
   expect(listeners.size).toBe(0);
+});
+
+function makeStrays(): void {
+  owners = [node('b')];
+  involved = new Set(['b']);
+  inventory.put('a', ['handoff-1', 'handoff-2', 'dead-1']);
+  inventory.put('b', ['handoff-1']);
+  alive = new Set(['handoff-1', 'handoff-2']);
+}
+
+test('what lies on a node that does not own it is brought home, and only then taken away', async () => {
+  makeStrays();
+  await sweeper.runOnce(signal);
+  expect(inventory.idsOn('a')).toEqual([]);
+  expect(inventory.idsOn('b').toSorted()).toEqual(['handoff-1', 'handoff-2']);
+  const copied = inventory.log.indexOf('copy handoff-2 a b');
+  expect(copied).toBeGreaterThan(-1);
+  expect(inventory.log.indexOf('delete a handoff-2')).toBeGreaterThan(copied);
+  expect(inventory.log).not.toContain('copy handoff-1 a b');
+  expect(sweeper.counts.homedChunks).toBe(2);
+  expect(permits).toBe(0);
+});
+
+test.each([
+  ['an owner fails', () => void inventory.failing.add('b')],
+  ['an owner is down', () => void healths.set('b', 'down')],
+  ['the node has become an owner meanwhile', () => void involved.add('a')],
+  [
+    'this coordinator lost touch with the others',
+    () => {
+      permitsValid = false;
+    },
+  ],
+])('a stray copy stays when %s', async (_, happen) => {
+  makeStrays();
+  happen();
+  await sweeper.runOnce(signal);
+  expect(inventory.idsOn('a')).toEqual(expect.arrayContaining(['handoff-2']));
+  expect(permits).toBe(0);
+});
+
+test('a stray copy stays when the owners changed while it was brought home', async () => {
+  makeStrays();
+  const pull = inventory.pullChunk.bind(inventory);
+  inventory.pullChunk = async (...args) => {
+    await pull(...args);
+    owners = [node('b'), node('c')];
+  };
+  await sweeper.runOnce(signal);
+  expect(inventory.idsOn('a')).toContain('handoff-2');
 });

@@ -18,9 +18,11 @@ import type { Placement, StorageNode } from './placement.ts';
 
 export interface SweeperOptions {
   readonly objects: Pick<ObjectRepository, 'aliveAmong' | 'expireOpen'>;
-  readonly placement: Pick<Placement, 'nodes' | 'healthOf'>;
+  readonly placement: Pick<Placement, 'nodes' | 'healthOf' | 'writeTargetsOf' | 'enter'>;
+  /** Whether the node has a part in the position's range, so that nothing of it may be taken away. */
+  readonly isInvolved: (nodeId: string, position: number) => boolean;
   readonly health: Pick<HealthMonitor, 'onChange'>;
-  readonly inventory: Pick<NodeInventory, 'list' | 'delete'>;
+  readonly inventory: Pick<NodeInventory, 'list' | 'delete' | 'has' | 'pullChunk'>;
   readonly leases: Leases;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -37,6 +39,8 @@ export interface SweepCounts {
   readonly removedChunks: number;
   readonly removedBytes: number;
   readonly expiredObjects: number;
+  /** Chunks that lay where they did not belong, and are with their owners now. */
+  readonly homedChunks: number;
   /** Nodes swept to the end. */
   readonly sweptNodes: number;
   /** Sweeps of a node that were cut short. */
@@ -47,7 +51,8 @@ export const SWEEP_LEASE = 'sweep';
 
 /**
  * Removes the chunks that nobody names: of uploads that were given up, of deleted videos, and of either on a node
- * that was away meanwhile. One coordinator at a time does it, by lease; two would only do the same work twice,
+ * that was away meanwhile; and brings home those that lie on a node which does not own their range: handoffs, and what
+ * a node kept that left the ring. One coordinator at a time does it, by lease; two would only do the same work twice,
  * because a chunk that is dead stays dead (an object is opened before its first chunk is stored, and ids are
  * never used again).
  */
@@ -58,9 +63,17 @@ export class Sweeper implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   /** Nodes that came back and were not swept since. */
   readonly #returned = new Set<string>();
+  #isAsked = false;
   #wake: () => void = () => {};
   #lastSweepMs = Number.NEGATIVE_INFINITY;
-  #counts = { removedChunks: 0, removedBytes: 0, expiredObjects: 0, sweptNodes: 0, failedNodes: 0 };
+  #counts = {
+    removedChunks: 0,
+    removedBytes: 0,
+    expiredObjects: 0,
+    homedChunks: 0,
+    sweptNodes: 0,
+    failedNodes: 0,
+  };
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -69,6 +82,13 @@ export class Sweeper implements AsyncDisposable {
 
   get counts(): SweepCounts {
     return { ...this.#counts };
+  }
+
+  /** Sweeps everything at the next opportunity. */
+  sweepSoon(): void {
+    this.#lastSweepMs = Number.NEGATIVE_INFINITY;
+    this.#isAsked = true;
+    this.#wake();
   }
 
   /** Works until disposed: every interval, when a node comes back, and when open objects expired. */
@@ -115,6 +135,7 @@ export class Sweeper implements AsyncDisposable {
 
   async #tick(signal: AbortSignal): Promise<void> {
     const { clock, leases, intervalMs = SWEEP_INTERVAL_MS } = this.#options;
+    this.#isAsked = false;
     const returned = new Set(this.#returned);
     this.#returned.clear();
     // Whoever has the lease sees for itself which nodes come back.
@@ -132,7 +153,7 @@ export class Sweeper implements AsyncDisposable {
 
   /** Returns after the delay, at the abort, or when a node came back. */
   async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#returned.size > 0 || signal.aborted) return;
+    if (this.#returned.size > 0 || this.#isAsked || signal.aborted) return;
     await new Promise<void>((resolve) => {
       const done = () => {
         cancel();
@@ -216,5 +237,42 @@ export class Sweeper implements AsyncDisposable {
       this.#counts.removedChunks += 1;
       this.#counts.removedBytes += chunk.length;
     });
+    const { isInvolved } = this.#options;
+    const strays = old.filter(({ id, position }) => alive.has(id) && !isInvolved(node.id, position));
+    await forEachLimited(strays, SWEEP_DELETES_MAX, (chunk) => this.#bringHome(node, chunk, signal));
+  }
+
+  /**
+   * Gives the chunk to the owners that lack it, and takes it from the node only when all of them have it on disk. What
+   * stands in the way is left to the next sweep.
+   */
+  async #bringHome(node: StorageNode, chunk: ListedChunk, signal: AbortSignal): Promise<void> {
+    const { inventory, placement, isInvolved, logger } = this.#options;
+    const { owners } = placement.writeTargetsOf(chunk.position);
+    if (owners.some(({ id }) => placement.healthOf(id) !== 'up')) return;
+    try {
+      for (const owner of owners) {
+        if (!(await inventory.has(owner, chunk, signal))) {
+          await inventory.pullChunk(owner, chunk, node, signal);
+        }
+      }
+      // No step of the ring begins anywhere while the permit is out: the node cannot become an owner before it ends.
+      const permit = placement.enter();
+      try {
+        const now = placement.writeTargetsOf(chunk.position).owners;
+        const haveIt = now.every(({ id }) => owners.some((owner) => owner.id === id));
+        if (!haveIt || isInvolved(node.id, chunk.position) || !permit.isValid()) return;
+        await inventory.delete(node, chunk, signal);
+        this.#counts.homedChunks += 1;
+      } finally {
+        permit.leave();
+      }
+    } catch (error) {
+      if (signal.aborted) throw error;
+      logger.debug(
+        { err: error, nodeId: node.id, chunkId: chunk.id },
+        'a chunk could not be brought home yet',
+      );
+    }
   }
 }

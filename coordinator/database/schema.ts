@@ -47,6 +47,8 @@ export interface NodesTable {
   capacity_bytes: number;
   /** Changes when a node has lost data; null until it was first asked. */
   data_id: Generated<string | null>;
+  /** Set aside by the node, and known of here. */
+  quarantined_count: Generated<number>;
   registered_at: Generated<Date>;
   last_seen_at: Generated<Date>;
 }
@@ -173,16 +175,18 @@ export interface RangeChecksTable {
   /** Since when a copy may be missing that the last check has not seen; null when nothing points to that. */
   suspected_at: Date | null;
   suspicion: string | null;
+  /** When a check was tried and could not be completed. */
+  tried_at: Date | null;
 }
 
 export interface ShortChunksTable {
   id: string;
+  range: number;
   position: number;
   length: number;
   checksum: number;
   copies: number;
   found_at: Generated<Date>;
-  attempts: Generated<number>;
   problem: string | null;
 }
 

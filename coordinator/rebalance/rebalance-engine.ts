@@ -7,7 +7,7 @@ import type { NodeInventory } from '../cluster/node-inventory.ts';
 import type { StorageNode } from '../cluster/placement.ts';
 import { RingRepository } from '../cluster/ring-repository.ts';
 import { PHASE, phaseOf, type RingState } from '../cluster/ring-state.ts';
-import type { DatabaseHandle } from '../database/database.ts';
+import type { DatabaseHandle, Transaction } from '../database/database.ts';
 import type { Leases } from '../database/leases.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
@@ -41,6 +41,8 @@ export interface RebalanceEngineOptions {
   readonly logger: Logger;
   /** Told what happens; kinds are part of the API. */
   readonly onEvent: (kind: string, details: Readonly<Record<string, unknown>>, isProgress: boolean) => void;
+  /** Called with the ranges that have reached their new owners, in the transaction that says so. */
+  readonly onMoved?: ((ranges: readonly number[], transaction: Transaction) => Promise<void>) | undefined;
   readonly leaseMs?: number | undefined;
   readonly windowRanges?: number | undefined;
 }
@@ -570,8 +572,10 @@ class RebalanceRun {
     const phases = Uint8Array.from(state.phases!);
     const copied: CopyTask[] = [];
     const done: number[] = [];
+    const moved: number[] = [];
     this.#eachReady(state, (range, next) => {
       phases[range] = next;
+      if (next === PHASE.after) moved.push(range);
       if (next !== PHASE.readNew) return;
       done.push(range);
       for (const task of this.#copies.values()) if (task.range === range) copied.push(task);
@@ -580,6 +584,7 @@ class RebalanceRun {
       await database.kysely.transaction().execute(async (transaction) => {
         await this.#rings.advance({ ...state, step: state.step + 1, phases }, transaction);
         await this.#rebalances.markDone(transaction, this.#id, done, copied);
+        await this.#options.onMoved?.(moved, transaction);
         await database.notifications.publish(CLUSTER_CHANNEL, 'ring', transaction);
       });
     } catch (error) {

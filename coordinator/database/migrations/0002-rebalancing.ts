@@ -7,6 +7,8 @@ const STATEMENTS = [
     check (state in ('joined', 'active', 'draining', 'drained', 'lost', 'removed'))`,
   // What the node said of its data when a coordinator last believed it.
   sql`alter table nodes add column data_id uuid`,
+  // Copies set aside by the node whose ranges have been suspected for it.
+  sql`alter table nodes add column quarantined_count integer not null default 0`,
 
   // Where the ring stands: exactly one row once there is a layout.
   sql`create table ring (
@@ -71,21 +73,23 @@ const STATEMENTS = [
     bytes bigint not null default 0,
     missing_copies bigint not null default 0,
     suspected_at timestamptz(3),
-    suspicion text
+    suspicion text,
+    tried_at timestamptz(3)
   )`,
 
   // Chunks that a check found with fewer good copies than R.
   sql`create table short_chunks (
     id text primary key,
+    range integer not null,
     position bigint not null,
     length integer not null,
     checksum bigint not null,
     copies integer not null,
     found_at timestamptz(3) not null default now(),
-    attempts integer not null default 0,
     problem text
   )`,
-  sql`create index short_chunks_fewest on short_chunks (copies, found_at)`,
+  sql`create index short_chunks_fewest on short_chunks (copies, id)`,
+  sql`create index short_chunks_range on short_chunks (range)`,
 
   sql`create table cluster_events (
     id bigint generated always as identity primary key,
