@@ -145,7 +145,7 @@ async function runPhase(
 }
 
 async function killForGood(run: BenchRun, trial: TrialCluster, index: number): Promise<Rebalance | null> {
-  const { id } = (await trial.adminNodes())[index]!;
+  const { id } = await trial.adminNode(index);
   const killedMs = performance.now();
   await trial.cluster.nodes[index]!.kill();
   while ((await trial.admin.node(id)).health !== 'down') {
@@ -218,7 +218,7 @@ function printMoves(phases: readonly Phase[]): void {
         ...[
           'least, MB',
           'planned',
-          'reported',
+          'copied',
           'appeared',
           'counted',
           'MB/s',
@@ -228,15 +228,15 @@ function printMoves(phases: readonly Phase[]): void {
         ].map((title) => ({ title })),
       ],
       moves.map(({ name, watched, gainedBytes = 0, countedBytes = 0, seconds }) => {
-        const { plan, bytes } = watched.report;
+        const { plan, copiedBytes } = watched.report;
         return [
           name,
           mb(plan.minimumBytes),
           percent(plan.bytes, plan.minimumBytes),
-          percent(bytes.done, plan.minimumBytes),
+          percent(copiedBytes, plan.minimumBytes),
           percent(gainedBytes, plan.minimumBytes),
           percent(countedBytes, plan.minimumBytes),
-          threeFigures(bytes.done / seconds / 1e6),
+          threeFigures(copiedBytes / seconds / 1e6),
           String(watched.checks),
           String(watched.unsound.length),
           String(watched.undecided),
@@ -245,7 +245,7 @@ function printMoves(phases: readonly Phase[]): void {
     ),
   );
   say(
-    '(reported: by the rebalance; appeared: copies of what was there before and after; counted: what nodes stored,',
+    '(copied: by the report of the rebalance; appeared: copies of what was there before and after; counted: what nodes stored,',
   );
   say(' less every upload three times, so with what uploads into moving ranges cost beyond that)');
   for (const { name, watched } of moves) {
@@ -343,7 +343,7 @@ async function bench(run: BenchRun, options: Options): Promise<boolean> {
       async () => (await trial.admin.changeNode(newcomer.id, { state: 'active' })).rebalance,
     ),
   );
-  const drained = (await trial.adminNodes())[1]!;
+  const drained = await trial.adminNode(1);
   phases.push(
     await runPhase(
       run,

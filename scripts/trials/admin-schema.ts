@@ -27,6 +27,8 @@ export const rebalanceSchema = z.looseObject({
   ranges: z.looseObject({ total: count, waiting: count, copying: count, switching: count, done: count }),
   chunks: progress,
   bytes: progress,
+  /** Chunk bytes that nodes really copied. */
+  copiedBytes: count,
   bytesPerSecond: z.number().nullable(),
   secondsLeft: z.number().nullable(),
   limits: z.looseObject({ bytesPerSecond: z.number().nullable(), concurrency: z.number().nullable() }),

@@ -38,11 +38,15 @@ export class SourceBytes {
     return createHash('sha256').update(this.bytes(slice)).digest('hex');
   }
 
-  /** Length and checksum, as nodes list them, of the chunk that an object begins with. */
   firstChunk(slice: Slice, chunkBytes: number): string {
-    const bytes = this.bytes(slice).subarray(0, chunkBytes);
-    const blocks: number[] = [];
-    appendBlockChecksums(blocks, bytes);
-    return `${bytes.length}:${formatChecksum(chunkChecksum(blocks))}`;
+    return firstChunkOf(this.bytes(slice), chunkBytes);
   }
+}
+
+/** Length and checksum, as nodes list them, of the chunk that an object begins with. */
+export function firstChunkOf(object: Uint8Array, chunkBytes: number): string {
+  const bytes = object.subarray(0, chunkBytes);
+  const blocks: number[] = [];
+  appendBlockChecksums(blocks, bytes);
+  return `${bytes.length}:${formatChecksum(chunkChecksum(blocks))}`;
 }

@@ -122,10 +122,9 @@ export class TrialCluster {
     }
   }
 
-  /** Registered nodes in the order in which they were started. */
-  async adminNodes(): Promise<AdminNode[]> {
-    const known = await this.admin.nodes();
-    return this.cluster.nodes.flatMap(({ url }) => known.find((node) => node.url === url) ?? []);
+  /** What the coordinator knows of the node that was started as the `index`th. */
+  adminNode(index: number): Promise<AdminNode> {
+    return this.admin.nodeAt(this.cluster.nodes[index]!.url);
   }
 
   /** Chunk bytes that the nodes have stored since they were started, copies from other nodes included. */

@@ -5,7 +5,7 @@ export interface StoredVideo {
   readonly id: string;
   readonly slice: Slice;
   readonly sha256: string;
-  /** See `SourceBytes.firstChunk`; by it the chunks of the object can be told among all others. */
+  /** See `firstChunkOf`; by it the chunks of the object can be told among all others. */
   readonly firstChunk: string;
 }
 
