@@ -36,6 +36,8 @@ const SETTLE_TIMEOUT_MS = 60_000;
 const DOWN_TIMEOUT_MS = 60_000;
 const UPLOADS_KEPT = 20;
 const WARM_UP_MS = 2000;
+/** How often the progress of a long phase is printed. */
+const TELL_INTERVAL_MS = 10_000;
 /** Fewer than W owners live; nobody can store anything then. */
 const QUORUM_FAILURE = '503 write_quorum_unavailable';
 
@@ -124,14 +126,25 @@ async function runPhase(
   say(
     `${name}: ${plan.ranges} of ${plan.totalRanges} ranges, ${mb(plan.bytes)} MB; at least ${mb(plan.minimumBytes)} MB`,
   );
+  let toldMs = performance.now();
   const watched = await watchRebalance(trial.admin, trial.checker, rebalance.id, {
     ...options,
+    onAnswer: (answer) => {
+      if (performance.now() < toldMs + TELL_INTERVAL_MS) return;
+      toldMs = performance.now();
+      say(`  ${describeProgress(answer)}`);
+    },
     timeoutMs: REBALANCE_TIMEOUT_MS,
     signal: run.signal,
   });
   const load = await trial.load!.sample();
   const storedAfter = await trial.storedBytes();
   await trial.checker.check(options);
+  const { report: ended } = watched;
+  say(
+    `${name}: ${ended.state} after ${watched.seconds.toFixed(1)} s, ${mb(ended.copiedBytes)} MB copied; ` +
+      `reads p99 ${threeFigures(load.readP99Ms)} ms, ${failuresOf(load.readFailures)} failed`,
+  );
   for (const report of watched.unsound) trial.tell('NOT SOUND', report);
   if (watched.report.state !== 'finished') throw new Error(`${name} is ${watched.report.state}.`);
   return {
@@ -142,6 +155,14 @@ async function runPhase(
     gainedBytes: gainedBytes(copiesBefore, trial.checker),
     countedBytes: storedAfter - storedBefore - REPLICAS * load.uploadedBytes,
   };
+}
+
+function describeProgress({ ranges, bytes, bytesPerSecond, secondsLeft, error }: Rebalance): string {
+  return (
+    `${ranges.done} of ${ranges.total} ranges (${ranges.copying} copying, ${ranges.switching} switching), ` +
+    `${mb(bytes.done)} of ${mb(bytes.total)} MB, ${mb(bytesPerSecond ?? 0)} MB/s, ${secondsLeft ?? '?'} s left` +
+    `${error ? `; held up: ${error}` : ''}`
+  );
 }
 
 async function killForGood(run: BenchRun, trial: TrialCluster, index: number): Promise<Rebalance | null> {

@@ -29,7 +29,12 @@ export async function watchRebalance(
   admin: AdminClient,
   checker: PlacementChecker,
   id: string,
-  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly countsHandoffs?: boolean },
+  options: {
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+    readonly countsHandoffs?: boolean;
+    readonly onAnswer?: (answer: Rebalance) => void;
+  },
 ): Promise<WatchedRebalance> {
   const startMs = performance.now();
   const looks: { atMs: number; share: number; secondsLeft: number | null }[] = [];
@@ -54,8 +59,10 @@ export async function watchRebalance(
       timeoutMs: options.timeoutMs,
       signal: AbortSignal.any([options.signal, over.signal]),
       pollMs: POLL_MS,
-      onAnswer: (answer) =>
-        looks.push({ atMs: performance.now(), share: shareOf(answer), secondsLeft: answer.secondsLeft }),
+      onAnswer: (answer) => {
+        looks.push({ atMs: performance.now(), share: shareOf(answer), secondsLeft: answer.secondsLeft });
+        options.onAnswer?.(answer);
+      },
     });
   } finally {
     over.abort();
