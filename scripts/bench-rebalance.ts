@@ -1,12 +1,13 @@
 /**
  * What a change of the ring costs whoever uses the cluster meanwhile:
  * `node scripts/bench-rebalance.ts [--data 1500MB] [--uploaders 8] [--readers 16] [--upload-size 1MiB]
- * [--upload-pause 500] [--read-size 256KiB] [--read-pause 50] [--baseline 15] [--seed N] [--json FILE] [--dir DIRECTORY]`.
+ * [--upload-pause 500] [--read-size 256KiB] [--read-pause 50] [--baseline 15] [--check-pause 5] [--seed N] [--json FILE]
+ * [--dir DIRECTORY]`.
  *
  * Five nodes with data, and uploaders and range readers that never stop; pauses are milliseconds, to be chosen so that
  * the load alone leaves the machine some room. Then a sixth node joins, one is drained and removed, and one is killed
- * for good and removed. Every byte that is read is compared with the source; the nodes are read directly all the time
- * to see that every chunk lies where it must. Exits with 1 when a read failed or was wrong, an upload failed although
+ * for good and removed. Every byte that is read is compared with the source; every `--check-pause` seconds all nodes are
+ * read directly to see that every chunk lies where it must, which costs readers something, too. Exits with 1 when a read failed or was wrong, an upload failed although
  * there were owners enough, or a chunk does not lie on its owners alone at the end.
  */
 import { randomInt } from 'node:crypto';
@@ -34,7 +35,8 @@ const SIZES = [8 * MIB, 8 * MIB, 20 * MIB + 77, 8 * MIB, MIB + 1, 300_000, 8 * M
 const REBALANCE_TIMEOUT_MS = 15 * 60_000;
 const SETTLE_TIMEOUT_MS = 60_000;
 const DOWN_TIMEOUT_MS = 60_000;
-const UPLOADS_KEPT = 20;
+/** By each uploader: what moves is to be the data, not what comes and goes meanwhile. */
+const UPLOADS_KEPT = 4;
 const WARM_UP_MS = 2000;
 /** How often the progress of a long phase is printed. */
 const TELL_INTERVAL_MS = 10_000;
@@ -50,6 +52,7 @@ interface Options {
   readonly readBytes: number;
   readonly readPauseMs: number;
   readonly baselineSeconds: number;
+  readonly checkPauseSeconds: number;
   readonly seed: number;
   readonly json: string | undefined;
   readonly directory: string;
@@ -78,6 +81,7 @@ function readOptions(): Options {
       'read-size': { type: 'string', default: '256KiB' },
       'read-pause': { type: 'string', default: '50' },
       baseline: { type: 'string', default: '15' },
+      'check-pause': { type: 'string', default: '5' },
       seed: { type: 'string', default: String(randomInt(1, 2 ** 31)) },
       json: { type: 'string' },
       dir: { type: 'string', default: DEFAULT_DIRECTORY },
@@ -92,6 +96,7 @@ function readOptions(): Options {
     readBytes: size('read-size', values['read-size']),
     readPauseMs: positive('read-pause', values['read-pause']),
     baselineSeconds: positive('baseline', values.baseline),
+    checkPauseSeconds: positive('check-pause', values['check-pause']),
     seed: positive('seed', values.seed),
     json: values.json,
     directory: values.dir,
@@ -114,7 +119,7 @@ async function runPhase(
   trial: TrialCluster,
   name: string,
   begin: () => Promise<Rebalance | null>,
-  options: { readonly countsHandoffs?: boolean } = {},
+  options: { readonly countsHandoffs?: boolean; readonly checkPauseMs: number },
 ): Promise<Phase> {
   await trial.checker.check(options);
   const copiesBefore = trial.checker.copies;
@@ -351,6 +356,7 @@ async function bench(run: BenchRun, options: Options): Promise<boolean> {
   await systemClock.sleep(WARM_UP_MS, run.signal);
   await trial.load.sample();
   await systemClock.sleep(options.baselineSeconds * 1000, run.signal);
+  const checkPauseMs = options.checkPauseSeconds * 1000;
   const phases: Phase[] = [
     { name: 'before', seconds: options.baselineSeconds, load: await trial.load.sample() },
   ];
@@ -362,6 +368,7 @@ async function bench(run: BenchRun, options: Options): Promise<boolean> {
       trial,
       'join',
       async () => (await trial.admin.changeNode(newcomer.id, { state: 'active' })).rebalance,
+      { checkPauseMs },
     ),
   );
   const drained = await trial.adminNode(1);
@@ -371,12 +378,16 @@ async function bench(run: BenchRun, options: Options): Promise<boolean> {
       trial,
       'drain',
       async () => (await trial.admin.changeNode(drained.id, { state: 'draining' })).rebalance,
+      { checkPauseMs },
     ),
   );
   await trial.admin.removeNode(drained.id);
   await trial.cluster.nodes[1]!.stop();
   phases.push(
-    await runPhase(run, trial, 'kill, remove', () => killForGood(run, trial, 2), { countsHandoffs: true }),
+    await runPhase(run, trial, 'kill, remove', () => killForGood(run, trial, 2), {
+      countsHandoffs: true,
+      checkPauseMs,
+    }),
   );
   const { placement, wrong } = await endState(run, trial);
   say();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { systemClock } from '../lib/clock/clock.ts';
 import type { ClusterEvent, Rebalance } from '../scripts/trials/admin-schema.ts';
 import { isSound } from '../scripts/trials/placement-checker.ts';
 import { sha256, TestCluster } from './support/test-cluster.ts';
@@ -11,6 +12,8 @@ const MIB = 1024 * 1024;
 const KIB = 1024;
 const WAIT = { timeoutMs: 45_000, pollMs: 50 };
 const SIZES = [9 * MIB + 1, 7 * MIB, 5 * MIB + 77, MIB, MIB + 1, 300_000, 70_000, 2000, 700, 1];
+/** A look at everything takes its time; without pauses it would be all that the machine does. */
+const CHECK_PAUSE_MS = 700;
 /** Slow enough to be caught in the middle. */
 const SLOW = { bytesPerSecond: 4 * MIB };
 
@@ -43,6 +46,7 @@ async function follow(id: string): Promise<{ last: Rebalance; shares: number[] }
     while (!isOver) {
       const report = await cluster.checker.check({ countsHandoffs: true });
       expect(isSound(report), JSON.stringify(report.problems)).toBe(true);
+      await systemClock.sleep(CHECK_PAUSE_MS);
     }
   })();
   try {

@@ -4,7 +4,6 @@ import type { Rebalance } from './admin-schema.ts';
 import { isSound, type PlacementChecker, type PlacementReport } from './placement-checker.ts';
 
 const POLL_MS = 200;
-const CHECK_PAUSE_MS = 1000;
 /** Shares of the work at which the promised time is compared with what it took. */
 const SHARES = [0.1, 0.25, 0.5, 0.75] as const;
 
@@ -33,6 +32,8 @@ export async function watchRebalance(
     readonly timeoutMs: number;
     readonly signal: AbortSignal;
     readonly countsHandoffs?: boolean;
+    /** Between two looks at everything. */
+    readonly checkPauseMs: number;
     readonly onAnswer?: (answer: Rebalance) => void;
   },
 ): Promise<WatchedRebalance> {
@@ -48,7 +49,7 @@ export async function watchRebalance(
       checks++;
       undecided += report.undecided;
       if (!isSound(report)) unsound.push(report);
-      await systemClock.sleep(CHECK_PAUSE_MS, over.signal).catch(() => {});
+      await systemClock.sleep(options.checkPauseMs, over.signal).catch(() => {});
     }
   })();
   // Whoever waits for it hears of its failure; until then it must not end the process.
