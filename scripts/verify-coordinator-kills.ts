@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '../lib/clock/clock.ts';
 import { type BenchRun, DEFAULT_DIRECTORY, positive, runBench, say, size } from './bench/bench-run.ts';
 import { SeededRandom } from './bench/seeded-random.ts';
+import { median } from './bench/statistics.ts';
 import { hasEnded } from './trials/admin-client.ts';
 import type { Rebalance } from './trials/admin-schema.ts';
 import type { LoadSample } from './trials/load-messages.ts';
@@ -29,8 +30,11 @@ const NODES = 5;
 const SIZES = [8 * MIB, MIB + 1, 12 * MIB + 77, 300_000, 8 * MIB, 20_000, 700];
 /** Small beside what moves, so that the bytes that nodes copied can be told from what was uploaded. */
 const UPLOAD_BYTES = 64 * 1024;
-/** Milliseconds between two kills at most, one of these. */
-const WAITS_MS = [50, 300, 1000, 3000, 8000];
+/** One kill in so many does not wait until the rebalance goes on. */
+const EARLY_KILLS = 4;
+/** Milliseconds from when it goes on, or the coordinator is ready again, to the kill: at most one of these. */
+const WAITS_MS = [50, 300, 1000, 3000];
+const PROGRESS_TIMEOUT_MS = 60_000;
 const PAUSES_MS = [0, 0, 200, 1500];
 /** What may have to be copied once more after a kill: what each node was receiving. */
 const IN_FLIGHT_BYTES = (NODES + 1) * 4 * 8 * MIB;
@@ -85,6 +89,7 @@ interface Tally {
   unsound: number;
   undecided: number;
   restartMsMax: number;
+  readonly takeoverMs: number[];
 }
 
 /** A node that is a member and drained in turn. */
@@ -132,12 +137,24 @@ class BackAndForth {
   }
 }
 
+/** Resolves, when ranges change hands again, with how long that took. */
+async function untilItGoesOn(run: BenchRun, trial: TrialCluster): Promise<number> {
+  const startMs = performance.now();
+  const { step } = await trial.admin.clusterSummary();
+  while ((await trial.admin.clusterSummary()).step === step) {
+    if (performance.now() - startMs > PROGRESS_TIMEOUT_MS) throw new Error('The rebalance does not go on.');
+    await systemClock.sleep(100, run.signal);
+  }
+  return performance.now() - startMs;
+}
+
 async function killAndCheck(
   run: BenchRun,
   trial: TrialCluster,
   random: SeededRandom,
   tally: Tally,
 ): Promise<void> {
+  if (random.below(EARLY_KILLS) !== 0) tally.takeoverMs.push(await untilItGoesOn(run, trial));
   await systemClock.sleep(random.below(random.pick(WAITS_MS)), run.signal);
   await trial.cluster.coordinator.kill();
   tally.kills++;
@@ -198,6 +215,7 @@ async function verify(run: BenchRun, options: Options): Promise<boolean> {
     unsound: 0,
     undecided: 0,
     restartMsMax: 0,
+    takeoverMs: [],
   };
   const storedBefore = await trial.storedBytes();
   const random = new SeededRandom(options.seed);
@@ -224,7 +242,8 @@ async function verify(run: BenchRun, options: Options): Promise<boolean> {
   const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
   say(
     `${tally.kills} kills in ${seconds.toFixed(0)} s over ${tally.rebalances} rebalances, the last one ${last?.state ?? 'absent'}; ` +
-      `ready again after ${(tally.restartMsMax / 1000).toFixed(1)} s at most`,
+      `ready again after ${(tally.restartMsMax / 1000).toFixed(1)} s at most, ranges on their way again after ` +
+      `${(median(tally.takeoverMs) / 1000).toFixed(1)} s (median), ${(Math.max(0, ...tally.takeoverMs) / 1000).toFixed(1)} s at most`,
   );
   say(`${tally.checks} checks: ${tally.unsound} unsound, ${tally.undecided} chunks undecided`);
   say(

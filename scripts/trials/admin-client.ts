@@ -4,6 +4,8 @@ import {
   type AdminNode,
   adminNodeSchema,
   type ClusterEvent,
+  type ClusterSummary,
+  clusterSummarySchema,
   eventSchema,
   type NodeChange,
   nodeChangeSchema,
@@ -142,6 +144,11 @@ export class AdminClient {
 
   cancel(id: string): Promise<Rebalance> {
     return this.#ask('POST', `/rebalances/${id}/cancel`, rebalanceSchema);
+  }
+
+  /** What costs the coordinator least to say. */
+  clusterSummary(): Promise<ClusterSummary> {
+    return this.#ask('GET', '/cluster', clusterSummarySchema);
   }
 
   /** With its arcs. */

@@ -90,6 +90,9 @@ export const ringSchema = z.looseObject({
 });
 export type Ring = z.infer<typeof ringSchema>;
 
+export const clusterSummarySchema = z.looseObject({ step: count, rebalancing: z.boolean() });
+export type ClusterSummary = z.infer<typeof clusterSummarySchema>;
+
 export const repairStatusSchema = z.looseObject({
   complete: z.boolean(),
   verifiedAt: z.string().nullable(),
