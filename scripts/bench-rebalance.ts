@@ -18,7 +18,6 @@ import { type BenchRun, DEFAULT_DIRECTORY, positive, runBench, say, size } from 
 import { describeMachine, machineLine } from './bench/machine.ts';
 import { threeFigures } from './bench/statistics.ts';
 import { formatTable } from './bench/text-table.ts';
-import { AdminRefusal } from './trials/admin-client.ts';
 import type { Rebalance } from './trials/admin-schema.ts';
 import type { LoadSample } from './trials/load-messages.ts';
 import { LoadRunner } from './trials/load-runner.ts';
@@ -294,28 +293,13 @@ function isRight({ load, watched }: Phase): boolean {
   );
 }
 
-/** Waits for repair's word that nothing is missing, where there is one. */
-async function untilComplete(run: BenchRun, trial: TrialCluster): Promise<number | null> {
-  const startMs = performance.now();
-  try {
-    await trial.admin.startRepair();
-    await trial.admin.untilComplete({ timeoutMs: REBALANCE_TIMEOUT_MS, signal: run.signal });
-    return (performance.now() - startMs) / 1000;
-  } catch (error) {
-    if (error instanceof AdminRefusal && error.status === 404) return null;
-    throw error;
-  }
-}
-
-async function endState(
-  run: BenchRun,
-  trial: TrialCluster,
-): Promise<{ placement: PlacementReport; wrong: string[] }> {
+async function endState(trial: TrialCluster): Promise<{ placement: PlacementReport; wrong: string[] }> {
   await trial.load!.stop();
   const unknown = await trial.deleteUnknownVideos();
   if (unknown > 0) say(`${unknown} videos were stored although their upload was not answered`);
-  const completeSeconds = await untilComplete(run, trial);
-  if (completeSeconds !== null) say(`repair found everything complete after ${completeSeconds.toFixed(1)} s`);
+  const startMs = performance.now();
+  if (await trial.repairIfPossible(REBALANCE_TIMEOUT_MS))
+    say(`repair found everything complete after ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
   const placement = await trial.untilSettled(SETTLE_TIMEOUT_MS);
   trial.tell('at the end', placement);
   const wrong = await trial.readAll();
@@ -389,7 +373,7 @@ async function bench(run: BenchRun, options: Options): Promise<boolean> {
       checkPauseMs,
     }),
   );
-  const { placement, wrong } = await endState(run, trial);
+  const { placement, wrong } = await endState(trial);
   say();
   printPhases(phases);
   say();

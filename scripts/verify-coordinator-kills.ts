@@ -137,11 +137,13 @@ class BackAndForth {
   }
 }
 
-/** Resolves, when ranges change hands again, with how long that took. */
+/** Resolves, when ranges change hands again or none are left to, with how long that took. */
 async function untilItGoesOn(run: BenchRun, trial: TrialCluster): Promise<number> {
   const startMs = performance.now();
   const { step } = await trial.admin.clusterSummary();
-  while ((await trial.admin.clusterSummary()).step === step) {
+  for (;;) {
+    const now = await trial.admin.clusterSummary();
+    if (now.step !== step || !now.rebalancing) break;
     if (performance.now() - startMs > PROGRESS_TIMEOUT_MS) throw new Error('The rebalance does not go on.');
     await systemClock.sleep(100, run.signal);
   }

@@ -5,7 +5,7 @@ import { startOrbitvids } from '../bench/orbitvids-system.ts';
 import { SeededRandom } from '../bench/seeded-random.ts';
 import { VideoClient } from '../bench/video-client.ts';
 import type { Cluster } from '../cluster.ts';
-import { AdminClient } from './admin-client.ts';
+import { AdminClient, AdminRefusal } from './admin-client.ts';
 import type { AdminNode } from './admin-schema.ts';
 import { DirectNodes } from './direct-nodes.ts';
 import type { LoadRunner } from './load-runner.ts';
@@ -139,6 +139,18 @@ export class TrialCluster {
       }),
     );
     return each.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Waits for repair's word that nothing is missing; resolves with false where there is no repair. */
+  async repairIfPossible(timeoutMs: number): Promise<boolean> {
+    try {
+      await this.admin.startRepair();
+    } catch (error) {
+      if (error instanceof AdminRefusal && error.status === 404) return false;
+      throw error;
+    }
+    await this.admin.untilComplete({ timeoutMs, signal: this.#run.signal });
+    return true;
   }
 
   /** Checks again and again until every chunk lies on its owners and nowhere else; then, or at last, the report. */
