@@ -137,6 +137,12 @@ export class Cluster implements AsyncDisposable {
     this.nodes[index] = await this.startNode(index);
   }
 
+  /** Starts one node more, which joins by itself; resolves with its index. */
+  async addNode(): Promise<number> {
+    const node = await this.startNode(this.nodes.length);
+    return this.nodes.push(node) - 1;
+  }
+
   /** Polls until the coordinator is ready and sees `upNodes` nodes up (all that run, unless given). */
   async untilReady(
     upNodes = this.nodes.filter((node) => node.running).length,

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '../../lib/clock/clock.ts';
+import { parseSizeBytes } from '../../lib/config/units.ts';
 import {
   type ChunkEntryLine,
   chunkEntrySchema,
@@ -11,8 +13,16 @@ import {
 import { chunkTarget, NEXT_CURSOR_HEADER, rangeTarget } from '../../lib/node-api/targets.ts';
 import { deriveKey, type SigningKey, signTarget } from '../../lib/signing/signed-url.ts';
 import { Cluster, type ClusterOptions } from '../../scripts/cluster.ts';
+import { AdminClient } from '../../scripts/trials/admin-client.ts';
+import type { AdminNode } from '../../scripts/trials/admin-schema.ts';
+import { DirectNodes } from '../../scripts/trials/direct-nodes.ts';
+import { describePlacement, isSettled, PlacementChecker } from '../../scripts/trials/placement-checker.ts';
+import { firstChunkOf } from '../../scripts/trials/source-bytes.ts';
+import { VideoLedger } from '../../scripts/trials/video-ledger.ts';
 
 export const ADMIN_TOKEN = 'test-admin-token-0123456789';
+const CHUNK_BYTES_DEFAULT = 8 * 1024 * 1024;
+const POLL_MS = 100;
 
 export interface Video {
   readonly id: string;
@@ -24,10 +34,21 @@ export interface Video {
 /** A real cluster with impatient timers, and eyes for a test: through the public API and straight into a node. */
 export class TestCluster implements AsyncDisposable {
   readonly cluster: Cluster;
+  readonly admin: AdminClient;
+  readonly direct: DirectNodes;
+  /** Looks after every video that was uploaded by `upload` and not deleted by `deleteVideo`. */
+  readonly checker: PlacementChecker;
+  readonly #ledger = new VideoLedger();
+  readonly #chunkBytes: number;
   readonly #key: SigningKey;
 
   private constructor(cluster: Cluster) {
     this.cluster = cluster;
+    this.admin = new AdminClient(() => cluster.url, ADMIN_TOKEN);
+    this.direct = new DirectNodes(cluster.secret);
+    this.checker = new PlacementChecker(this.admin, this.direct, async () => this.#ledger.videos);
+    const chunkSize = cluster.options.coordinatorEnv?.CHUNK_SIZE;
+    this.#chunkBytes = (chunkSize && parseSizeBytes(chunkSize)) || CHUNK_BYTES_DEFAULT;
     this.#key = deriveKey(cluster.secret, 'storage-node');
   }
 
@@ -74,7 +95,62 @@ export class TestCluster implements AsyncDisposable {
       headers: { 'content-type': 'application/octet-stream' },
     });
     if (response.status !== 201) throw new Error(`upload: ${response.status} ${await response.text()}`);
-    return (await response.json()) as Video;
+    const video = (await response.json()) as Video;
+    this.#ledger.add({
+      id: video.id,
+      slice: { offset: 0, size: body.length },
+      sha256: video.sha256,
+      firstChunk: firstChunkOf(body, this.#chunkBytes),
+    });
+    return video;
+  }
+
+  async deleteVideo(id: string): Promise<void> {
+    this.#ledger.remove(id);
+    const response = await this.api(`/videos/${id}`, { method: 'DELETE' });
+    if (response.status !== 204) throw new Error(`delete: ${response.status} ${await response.text()}`);
+  }
+
+  /** Starts one node more; resolves with its index when it is registered. It owns nothing yet. */
+  async addNode(): Promise<number> {
+    const index = await this.cluster.addNode();
+    await this.#until(20_000, 'the new node is up', async () => {
+      const node = await this.adminNode(index).catch(() => undefined);
+      return node?.health === 'up';
+    });
+    return index;
+  }
+
+  /** What the coordinator knows of a node. */
+  adminNode(index: number): Promise<AdminNode> {
+    return this.admin.nodeAt(this.cluster.nodes[index]!.url);
+  }
+
+  /** Polls until every chunk lies on its owners, and nothing lies anywhere else. */
+  async untilSettled(timeoutMs = 30_000): Promise<void> {
+    let last = '';
+    await this.#until(
+      timeoutMs,
+      () => `every chunk lies where it shall (${last})`,
+      async () => {
+        const report = await this.checker.check({ settled: true, countsHandoffs: true });
+        last = `${describePlacement(report)} ${report.problems.map(({ detail }) => detail).join('; ')}`;
+        return isSettled(report);
+      },
+    );
+  }
+
+  async #until(
+    timeoutMs: number,
+    what: string | (() => string),
+    isSo: () => Promise<boolean>,
+  ): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
+    while (!(await isSo())) {
+      if (performance.now() > deadlineMs)
+        throw new Error(`Not in ${timeoutMs} ms: ${typeof what === 'string' ? what : what()}.`);
+      await systemClock.sleep(POLL_MS);
+    }
   }
 
   async download(id: string, range?: string): Promise<Buffer> {
