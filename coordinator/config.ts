@@ -25,6 +25,10 @@ const environmentSchema = z.object({
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   /** Copies of each chunk. Fixed for a cluster once its first layout exists. */
   REPLICAS: wholeNumber(1, 7).default(3),
+  /** Ranges that the ring is cut into, a power of two. Fixed like REPLICAS. */
+  RANGES: wholeNumber(16, 65_536)
+    .refine((count) => (count & (count - 1)) === 0, { message: 'must be a power of two' })
+    .default(4096),
   /** How many nodes must have registered before the first layout is made; at least REPLICAS. */
   BOOTSTRAP_NODES: wholeNumber(1, 1000).optional(),
   /** Base URLs of storage nodes to register at start, separated by commas. */

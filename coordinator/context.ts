@@ -94,6 +94,7 @@ export async function openContext(
       clock,
       logger,
       replicas: config.REPLICAS,
+      rangeCount: config.RANGES,
       coordinatorId,
       readP99Ms: () => readLatency.p99(LIMITS.latencySamplesMin),
       healthIntervalMs: config.HEALTH_INTERVAL,

@@ -62,6 +62,7 @@ export class TestCluster implements AsyncDisposable {
       logLevel: 'info',
       ...options,
       coordinatorEnv: {
+        RANGES: '256',
         HEALTH_INTERVAL: '100ms',
         DOWN_AFTER: '600ms',
         SWEEP_INTERVAL: '300ms',
