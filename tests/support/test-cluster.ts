@@ -20,6 +20,8 @@ import { describePlacement, isSettled, PlacementChecker } from '../../scripts/tr
 import { firstChunkOf } from '../../scripts/trials/source-bytes.ts';
 import { VideoLedger } from '../../scripts/trials/video-ledger.ts';
 
+/** Few, so that a ring that changes is soon done with it. */
+export const RANGES = 256;
 export const ADMIN_TOKEN = 'test-admin-token-0123456789';
 const CHUNK_BYTES_DEFAULT = 8 * 1024 * 1024;
 const POLL_MS = 100;
@@ -62,7 +64,7 @@ export class TestCluster implements AsyncDisposable {
       logLevel: 'info',
       ...options,
       coordinatorEnv: {
-        RANGES: '256',
+        RANGES: String(RANGES),
         HEALTH_INTERVAL: '100ms',
         DOWN_AFTER: '600ms',
         SWEEP_INTERVAL: '300ms',
