@@ -303,7 +303,7 @@ test('a change elsewhere is seen after a message, and after lost messages', asyn
   const { id } = await server.upload('x');
   const contentType = async () => (await fetch(`${server.url}/${id}/content`)).headers.get('content-type');
   const changeElsewhere = (type: string) =>
-    server.videos.update(id, { contentType: type }, { updatedAt: new Date(server.nowMs) });
+    server.videos.update({}, id, { contentType: type }, { updatedAt: new Date(server.nowMs) });
   expect(await contentType()).toBe('video/mp4');
   await changeElsewhere('video/webm');
   expect(await contentType()).toBe('video/mp4');

@@ -48,12 +48,13 @@ export class SqlVideoRepository implements VideoRepository {
   }
 
   async update(
+    transaction: Transaction,
     id: string,
     changes: VideoChanges,
     options: { readonly updatedAt: Date; readonly version?: number | undefined },
   ): Promise<Video | null> {
     const { title, description, filename, contentType } = changes;
-    const row = await this.#database
+    const row = await transaction
       .updateTable('videos')
       .set((eb) => ({
         ...(title !== undefined && { title }),
@@ -82,6 +83,38 @@ export class SqlVideoRepository implements VideoRepository {
       .returningAll()
       .executeTakeFirst();
     return row ? toVideo(row) : null;
+  }
+
+  async lock(transaction: Transaction, id: string, version: number): Promise<Video | null> {
+    const row = await transaction
+      .selectFrom('videos')
+      .selectAll()
+      .where('id', '=', id)
+      .where('version', '=', version)
+      .forUpdate()
+      .executeTakeFirst();
+    return row ? toVideo(row) : null;
+  }
+
+  async withoutRecord(limit: number, after?: string): Promise<string[]> {
+    const rows = await this.#database
+      .selectFrom('videos')
+      .select('id')
+      .$if(after !== undefined, (query) => query.where('id', '>', after!))
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('chunks')
+              .select('chunks.index')
+              .whereRef('chunks.object_id', '=', 'videos.object_id')
+              .where('chunks.index', '<', 0),
+          ),
+        ),
+      )
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map(({ id }) => id);
   }
 }
 

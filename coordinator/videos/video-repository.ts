@@ -42,10 +42,11 @@ export interface VideoRepository {
   /** At most `limit` videos, newest first (by createdAt, then id), from behind `after`. */
   list(page: { readonly limit: number; readonly after?: VideoPosition | undefined }): Promise<Video[]>;
   /**
-   * Applies the changes at once and counts the version up. With `version` only while that is the current one.
-   * Null when nothing was changed: the video is gone or has another version.
+   * Applies the changes inside the caller's transaction and counts the version up. With `version` only while that is
+   * the current one. Null when nothing was changed: the video is gone or has another version.
    */
   update(
+    transaction: Transaction,
     id: string,
     changes: VideoChanges,
     options: { readonly updatedAt: Date; readonly version?: number | undefined },
@@ -59,4 +60,8 @@ export interface VideoRepository {
     id: string,
     options: { readonly version?: number | undefined },
   ): Promise<Video | null>;
+  /** Keeps the video as it is until the transaction ends. Null when it is gone or has another version. */
+  lock(transaction: Transaction, id: string, version: number): Promise<Video | null>;
+  /** Ids of at most `limit` videos that have no record on the storage nodes, in their order, from behind `after`. */
+  withoutRecord(limit: number, after?: string): Promise<string[]>;
 }

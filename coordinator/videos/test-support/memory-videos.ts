@@ -23,6 +23,7 @@ export class MemoryVideoRepository implements VideoRepository {
   }
 
   async update(
+    _transaction: unknown,
     id: string,
     changes: VideoChanges,
     options: { updatedAt: Date; version?: number | undefined },
@@ -44,6 +45,14 @@ export class MemoryVideoRepository implements VideoRepository {
     if (current === undefined) return null;
     this.videos.delete(id);
     return current;
+  }
+
+  async lock(_transaction: unknown, id: string, version: number): Promise<Video | null> {
+    return this.#current(id, version) ?? null;
+  }
+
+  async withoutRecord(): Promise<string[]> {
+    return [];
   }
 
   #current(id: string, version: number | undefined): Video | undefined {
