@@ -14,6 +14,7 @@ COPY package.json ./
 COPY lib lib
 COPY coordinator coordinator
 COPY storage-node storage-node
+COPY scripts scripts
 # Volumes mounted here take over this owner.
 RUN mkdir /data && chown node:node /data
 USER node

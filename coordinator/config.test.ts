@@ -6,8 +6,10 @@ const CLUSTER_SECRET = 'a-secret-of-some-length';
 const read = (environment: Record<string, string>) =>
   readCoordinatorConfig({ CLUSTER_SECRET, ...environment });
 
-const INTERVALS_AND_TIMEOUTS = COORDINATOR_VARIABLES.filter((name) =>
-  /_(INTERVAL|TIMEOUT|LEASE|AFTER)$/.test(name),
+/** Of these, 0 means something else. */
+const MAY_BE_ZERO = ['REPLICATE_AFTER'];
+const INTERVALS_AND_TIMEOUTS = COORDINATOR_VARIABLES.filter(
+  (name) => /_(INTERVAL|TIMEOUT|LEASE|AFTER)$/.test(name) && !MAY_BE_ZERO.includes(name),
 );
 
 describe('the configuration of the coordinator', () => {
@@ -17,12 +19,14 @@ describe('the configuration of the coordinator', () => {
   });
 
   it('takes durations and sizes at their bounds', () => {
-    expect(INTERVALS_AND_TIMEOUTS).toHaveLength(7);
+    expect(INTERVALS_AND_TIMEOUTS).toHaveLength(8);
     for (const name of INTERVALS_AND_TIMEOUTS) {
       expect(read({ [name]: '1' })).toMatchObject({ [name]: 1 });
       expect(read({ [name]: '24d' })).toMatchObject({ [name]: 24 * 86_400_000 });
     }
     expect(read({ SWEEP_MIN_AGE: '0' }).SWEEP_MIN_AGE).toBe(0);
+    expect(read({ REPLICATE_AFTER: '0' }).REPLICATE_AFTER).toBe(0);
+    expect(read({ RANGES: '65536' }).RANGES).toBe(65_536);
     expect(read({ UPLOAD_BUFFERS: '2MiB' }).UPLOAD_BUFFERS).toBe(2 * 1024 ** 2);
     expect(read({ UPLOAD_BUFFERS: '2GiB' }).UPLOAD_BUFFERS).toBe(2 * 1024 ** 3);
   });
@@ -40,6 +44,9 @@ describe('the configuration of the coordinator', () => {
     ['UPLOAD_BUFFERS', '2049MiB'],
     ['CHUNK_SIZE', '9MiB'],
     ['CHUNK_SIZE', '1500000'],
+    ['REPLICATE_AFTER', '0.5s'],
+    ['RANGES', '1000'],
+    ['RANGES', '8'],
     ['REPLICAS', '0'],
     ['PORT', '65536'],
     ['DATABASE_URL', 'mysql://x'],

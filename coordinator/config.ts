@@ -57,7 +57,7 @@ const environmentSchema = z.object({
     .transform((text) => text.split(',').map((part) => part.trim())),
   HEALTH_INTERVAL: duration(1).default(1000),
   DOWN_AFTER: duration(1).default(10_000),
-  CENSUS_INTERVAL: duration(1000).default(1_800_000),
+  CENSUS_INTERVAL: duration(1).default(1_800_000),
   /** 0 switches it off. */
   REPLICATE_AFTER: durationMs()
     .refine((ms) => ms === 0 || (ms >= 1000 && ms <= DURATION_MS_MAX), {

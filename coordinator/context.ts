@@ -20,7 +20,7 @@ import { NodeRequests } from './cluster/node-requests.ts';
 import { createClusterRoutes } from './cluster/routes.ts';
 import { Sweeper } from './cluster/sweeper.ts';
 import type { Config } from './config.ts';
-import { openDatabase } from './database/database.ts';
+import { openDatabase, type Transaction } from './database/database.ts';
 import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
@@ -38,10 +38,12 @@ import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
 import { ContentResponder } from './videos/content-response.ts';
+import { RecordBackfill } from './videos/record-backfill.ts';
 import { createVideoRoutes } from './videos/routes.ts';
 import { VideoService } from './videos/service.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
+import { VideoRecords } from './videos/video-records.ts';
 
 const VIDEOS_CHANNEL = 'videos';
 
@@ -226,13 +228,30 @@ export async function openContext(
     onSuspicion: (position, why) => suspicions.add(position, why),
   });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
-  const service = stack.use(
-    new VideoService({
-      videos: new SqlVideoRepository(database.kysely),
+  const videos = new SqlVideoRepository(database.kysely);
+  const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
+    database.kysely.transaction().execute(work);
+  const { replicas, rangeCount: ranges } = cluster.record;
+  const records = stack.use(
+    new VideoRecords({
+      cluster: { id: cluster.id, replicas, ranges },
       objects,
       store,
+      inTransaction,
+      createId: () => uuidv7(),
+      clock,
+      logger,
+    }),
+  );
+  const backfill = new RecordBackfill({ videos, records, leases, clock, logger });
+  const service = stack.use(
+    new VideoService({
+      videos,
+      objects,
+      store,
+      records,
       leases: uploadLeases,
-      inTransaction: (work) => database.kysely.transaction().execute(work),
+      inTransaction,
       clock,
       logger,
       createId: () => uuidv7(),
@@ -329,6 +348,8 @@ export async function openContext(
       stack.use(engine);
       repairer.start();
       stack.use(repairer);
+      backfill.start();
+      stack.use(backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },

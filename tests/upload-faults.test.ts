@@ -98,7 +98,7 @@ describe('nodes that are missing', () => {
     const video = await cluster.upload(body);
     await expect
       .poll(async () => [...(await cluster.holders()).values()].map((nodes) => nodes.length), PATIENT)
-      .toEqual([3, 3, 3, 3]);
+      .toEqual([3, 3, 3, 3, 3]);
     expect(sha256(await cluster.download(video.id))).toBe(sha256(body));
   });
 

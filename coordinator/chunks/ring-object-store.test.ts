@@ -4,16 +4,18 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { systemClock } from '../../lib/clock/clock.ts';
 import { createLogger } from '../../lib/logging/logger.ts';
+import { recordPartOf } from '../objects/chunk-id.ts';
 import type { Manifest } from '../objects/manifest.ts';
 import { ChunkOutbox } from './chunk-outbox.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { ChunkWriter } from './chunk-writer.ts';
-import type { WrittenObject } from './object-store.ts';
+import type { ObjectContent, RecordContent, WrittenObject } from './object-store.ts';
 import { RingObjectStore, slicesOf } from './ring-object-store.ts';
 import { FakeNodes } from './testing/fake-nodes.ts';
 import { PAGE_BYTES, WriteBuffers } from './write-buffers.ts';
 
 const OBJECT_ID = '0192d3c4-0000-7000-8000-000000000001';
+const RECORD: RecordContent = { version: 1, bytes: Buffer.from('a record') };
 
 async function createStore(
   nodes: FakeNodes,
@@ -71,8 +73,9 @@ function write(
   source: Readable,
   limitBytes = 1e9,
   signal = new AbortController().signal,
+  describe: (content: ObjectContent) => Promise<RecordContent> = async () => RECORD,
 ) {
-  return store.write(OBJECT_ID, source, { limitBytes, signal });
+  return store.write(OBJECT_ID, source, { limitBytes, signal, describe });
 }
 
 async function readBack(
@@ -216,6 +219,68 @@ it('stores nothing of a source that breaks off, stalls or is too long, and frees
 
   await expect.poll(() => made.buffers.freePages).toBe(8);
   await expect.poll(() => [...nodes.stored.values()].map((chunks) => chunks.size)).toEqual([0, 0, 0]);
+});
+
+it('stores the record while the last chunk is on its way', async () => {
+  const nodes = new FakeNodes(4);
+  const held = Promise.withResolvers<void>();
+  const storeNow = nodes.store.bind(nodes);
+  nodes.store = async (node, chunk, signal) => {
+    if (!recordPartOf(chunk.ref.id)) await held.promise;
+    await storeNow(node, chunk, signal);
+  };
+  await using made = await createStore(nodes);
+  const body = randomBytes(2 * PAGE_BYTES + 9);
+  const record = { version: 3, bytes: randomBytes(2 * PAGE_BYTES + 1) };
+  let described: ObjectContent | undefined;
+  const writing = write(made.store, Readable.from([body]), 1e9, undefined, async (content) => {
+    described = content;
+    return record;
+  });
+  // Two chunks' worth of record, three copies each.
+  const stored = () => [...nodes.stored.values()].reduce((sum, chunks) => sum + chunks.size, 0);
+  await expect.poll(stored).toBe(6);
+  held.resolve();
+  const written = await writing;
+  expect(described).toMatchObject({ size: body.length, sha256: written.sha256, chunks: written.chunks });
+  expect(written.record.map(({ id }) => recordPartOf(id))).toMatchObject([
+    { objectId: OBJECT_ID, version: 3, part: 0, parts: 2 },
+    { objectId: OBJECT_ID, version: 3, part: 1, parts: 2 },
+  ]);
+  const parts = written.record.map(({ id }) => nodes.stored.get('n0')!.get(id)!);
+  expect(Buffer.concat(parts).equals(record.bytes)).toBe(true);
+  await made.store.removeEverywhere(OBJECT_ID, [...written.chunks, ...written.record]);
+  expect(stored()).toBe(0);
+});
+
+it('keeps nothing when the record cannot be made or stored', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes);
+  const stored = () => [...nodes.stored.values()].map((chunks) => chunks.size);
+  const failing = write(made.store, Readable.from([Buffer.from('x')]), 1e9, undefined, () =>
+    Promise.reject(new Error('no')),
+  );
+  await expect(failing).rejects.toThrow('no');
+  await expect.poll(stored).toEqual([0, 0, 0]);
+  const storeNow = nodes.store.bind(nodes);
+  nodes.store = (node, chunk, signal) =>
+    recordPartOf(chunk.ref.id) && node.id !== 'n0'
+      ? Promise.reject(new Error('full'))
+      : storeNow(node, chunk, signal);
+  const code = 'write_quorum_unavailable';
+  await expect(write(made.store, Readable.from([Buffer.from('x')]))).rejects.toMatchObject({ code });
+  await expect(made.store.writeRecord(OBJECT_ID, RECORD)).rejects.toMatchObject({ code });
+  await expect.poll(stored).toEqual([0, 0, 0]);
+  expect(nodes.permits).toBe(0);
+});
+
+it('does not wait for the record of an upload whose chunks cannot be stored', async () => {
+  const nodes = new FakeNodes(3);
+  for (const id of ['n0', 'n1', 'n2']) nodes.faults.set(id, 'full');
+  await using made = await createStore(nodes);
+  const never = () => new Promise<RecordContent>(() => {});
+  const failing = write(made.store, Readable.from([Buffer.from('x')]), 1e9, undefined, never);
+  await expect(failing).rejects.toMatchObject({ code: 'insufficient_storage' });
 });
 
 it('gives up when the nodes do, with their reason', async () => {

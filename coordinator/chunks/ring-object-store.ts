@@ -6,15 +6,21 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError, assert } from '../../lib/errors/app-error.ts';
 import { positionOf } from '../../lib/hashring/index.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import type { Placement } from '../cluster/placement.ts';
-import { createChunkId } from '../objects/chunk-id.ts';
+import type { Placement, StorageNode } from '../cluster/placement.ts';
+import { createChunkId, createRecordChunkId, createRecordToken } from '../objects/chunk-id.ts';
 import type { ChunkRef, Manifest } from '../objects/manifest.ts';
 import { ChunkCutter, type CutChunk } from './chunk-cutter.ts';
 import type { ChunkOutbox } from './chunk-outbox.ts';
 import type { ChunkReader, ChunkSlice, SliceReading } from './chunk-reader.ts';
 import type { ChunkWriter, WriteOutcome } from './chunk-writer.ts';
 import type { NodeClient } from './node-client.ts';
-import type { ObjectReading, ObjectStore, WriteOptions, WrittenObject } from './object-store.ts';
+import type {
+  ObjectReading,
+  ObjectStore,
+  RecordContent,
+  WriteOptions,
+  WrittenObject,
+} from './object-store.ts';
 import type { WriteBuffers } from './write-buffers.ts';
 
 /** When so little of a chunk is left to send, the next one is asked for. */
@@ -54,10 +60,8 @@ export class RingObjectStore implements ObjectStore {
   }
 
   async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
-    const { clock, buffers, garbage, placement, chunkBytes, sourceIdleTimeoutMs } = this.#options;
-    if (!placement.ready) {
-      throw new AppError('cluster_not_ready', 'The cluster has no layout yet.', { retryable: true });
-    }
+    const { clock, buffers, garbage, chunkBytes, sourceIdleTimeoutMs } = this.#options;
+    this.#assertReady();
     const upload = new ObjectUpload(this.#options, objectId, options.signal);
     const cutter = new ChunkCutter(source, {
       clock,
@@ -69,12 +73,27 @@ export class RingObjectStore implements ObjectStore {
       onChunk: (chunk) => upload.add(chunk),
     });
     try {
-      const cut = await cutter.run(upload.signal);
-      const chunks = await upload.finish();
-      return { size: cut.size, sha256: cut.sha256, head: cut.head, chunks };
+      const { size, sha256, head } = await cutter.run(upload.signal);
+      const content = { size, sha256, head, chunks: upload.chunks };
+      // The record goes out while the last chunks are still on their way.
+      await upload.addRecord(await upload.unlessFailed(options.describe(content)));
+      await upload.finish();
+      return { ...content, record: upload.record };
     } catch (error) {
-      // What was stored so far is garbage now; the sweep finds what these requests do not reach.
-      void upload.abort(error).then((chunks) => this.remove({ objectId, size: 0, chunks }));
+      this.#giveUp(objectId, upload, error);
+      throw error;
+    }
+  }
+
+  async writeRecord(objectId: string, record: RecordContent, signal?: AbortSignal): Promise<ChunkRef[]> {
+    this.#assertReady();
+    const upload = new ObjectUpload(this.#options, objectId, signal ?? new AbortController().signal);
+    try {
+      await upload.addRecord(record);
+      await upload.finish();
+      return upload.record;
+    } catch (error) {
+      this.#giveUp(objectId, upload, error);
       throw error;
     }
   }
@@ -93,13 +112,25 @@ export class RingObjectStore implements ObjectStore {
     return new RingObjectReading(this.#options, slices, opened, abort);
   }
 
-  async remove(manifest: Manifest): Promise<void> {
+  remove(objectId: string, chunks: readonly ChunkRef[]): Promise<void> {
+    const { placement } = this.#options;
+    return this.#remove(objectId, chunks, (ref) => placement.writeTargetsOf(ref.position).owners);
+  }
+
+  removeEverywhere(objectId: string, chunks: readonly ChunkRef[]): Promise<void> {
+    return this.#remove(objectId, chunks, () => this.#options.placement.nodes());
+  }
+
+  async #remove(
+    objectId: string,
+    chunks: readonly ChunkRef[],
+    nodesFor: (ref: ChunkRef) => readonly StorageNode[],
+  ): Promise<void> {
     const { placement, client, logger } = this.#options;
-    const queue = [...manifest.chunks];
+    const queue = [...chunks];
     const work = async () => {
       for (let ref = queue.pop(); ref; ref = queue.pop()) {
-        const { owners } = placement.writeTargetsOf(ref.position);
-        const nodes = owners.filter((node) => placement.healthOf(node.id) === 'up');
+        const nodes = nodesFor(ref).filter((node) => placement.healthOf(node.id) === 'up');
         const results = await Promise.allSettled(nodes.map((node) => client.delete(node, ref!)));
         const failed = results.filter((result) => result.status === 'rejected').length;
         if (failed > 0) logger.debug({ chunkId: ref.id, failed }, 'chunk left to the sweep');
@@ -108,8 +139,18 @@ export class RingObjectStore implements ObjectStore {
     try {
       await Promise.all(Array.from({ length: 4 }, work));
     } catch (error) {
-      logger.warn({ err: error, objectId: manifest.objectId }, 'object left to the sweep');
+      logger.warn({ err: error, objectId }, 'object left to the sweep');
     }
+  }
+
+  /** What was stored so far is garbage now; the sweep finds what these requests do not reach. */
+  #giveUp(objectId: string, upload: ObjectUpload, error: unknown): void {
+    void upload.abort(error).then((chunks) => this.remove(objectId, chunks));
+  }
+
+  #assertReady(): void {
+    if (this.#options.placement.ready) return;
+    throw new AppError('cluster_not_ready', 'The cluster has no layout yet.', { retryable: true });
   }
 }
 
@@ -118,7 +159,8 @@ class ObjectUpload {
   readonly #options: RingObjectStoreOptions;
   readonly #objectId: string;
   readonly #abort = new AbortController();
-  readonly #chunks: ChunkRef[] = [];
+  readonly chunks: ChunkRef[] = [];
+  readonly record: ChunkRef[] = [];
   readonly #settled = new Set<Promise<unknown>>();
   #inFlight = 0;
   /** Woken at every acknowledgement; each looks for itself whether its turn has come. */
@@ -138,8 +180,28 @@ class ObjectUpload {
 
   /** Sends a chunk; the promise, if any, resolves when the next one may follow. */
   add(chunk: CutChunk): Promise<void> | undefined {
-    const ref = this.#name(chunk);
-    this.#chunks.push(ref);
+    const id = createChunkId(this.#objectId, this.chunks.length, this.#options.randomBytes(4));
+    const ref = refOf(id, chunk);
+    this.chunks.push(ref);
+    return this.#send(ref, chunk);
+  }
+
+  /** Sends the record, in as many chunks as it takes; resolves when all of it is on its way. */
+  async addRecord({ version, bytes }: RecordContent): Promise<void> {
+    const { chunkBytes, randomBytes } = this.#options;
+    const parts = Math.ceil(bytes.length / chunkBytes);
+    const token = createRecordToken(randomBytes(4));
+    for (let part = 0; part < parts; part++) {
+      const page = bytes.subarray(part * chunkBytes, (part + 1) * chunkBytes);
+      const id = createRecordChunkId({ objectId: this.#objectId, version, token, part, parts });
+      const chunk = { pages: [page], length: page.length, release: () => {} };
+      const ref = refOf(id, chunk);
+      this.record.push(ref);
+      await this.#send(ref, chunk);
+    }
+  }
+
+  #send(ref: ChunkRef, chunk: OutgoingPages): Promise<void> | undefined {
     const offer = this.#options.outbox.offer(chunk.pages, chunk.length);
     const write = this.#options.writer.store({ ref, pages: chunk.pages, sourceUrl: offer.url }, this.signal);
     this.#inFlight += 1;
@@ -161,17 +223,29 @@ class ObjectUpload {
       : undefined;
   }
 
-  /** Resolves with the chunks in order once each is acknowledged. */
-  async finish(): Promise<ChunkRef[]> {
-    await this.#room(0);
-    return this.#chunks;
+  /** Resolves once every chunk is acknowledged. */
+  finish(): Promise<void> {
+    return this.#room(0);
+  }
+
+  /** The work's result, unless a chunk fails before. */
+  async unlessFailed<Result>(work: Promise<Result>): Promise<Result> {
+    const failed = Promise.withResolvers<never>();
+    const onAbort = () => failed.reject(this.#failure ?? this.signal.reason);
+    this.signal.addEventListener('abort', onAbort, { once: true });
+    if (this.signal.aborted) onAbort();
+    try {
+      return await Promise.race([work, failed.promise]);
+    } finally {
+      this.signal.removeEventListener('abort', onAbort);
+    }
   }
 
   /** Stops everything; resolves with what may lie on nodes when no copy is under way any more. */
   async abort(reason: unknown): Promise<ChunkRef[]> {
     this.#abort.abort(reason);
     await Promise.all(this.#settled);
-    return this.#chunks;
+    return [...this.chunks, ...this.record];
   }
 
   async #room(limit: number): Promise<void> {
@@ -184,17 +258,18 @@ class ObjectUpload {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #name(chunk: CutChunk): ChunkRef {
-    const id = createChunkId(this.#objectId, this.#chunks.length, this.#options.randomBytes(4));
-    const blocks: number[] = [];
-    for (const page of chunk.pages) appendBlockChecksums(blocks, page);
-    return { id, position: positionOf(id), length: chunk.length, checksum: chunkChecksum(blocks) };
-  }
-
   #fail(error: unknown): void {
     this.#failure ??= error;
     this.#abort.abort(error);
   }
+}
+
+type OutgoingPages = Pick<CutChunk, 'pages' | 'length' | 'release'>;
+
+function refOf(id: string, { pages, length }: OutgoingPages): ChunkRef {
+  const blocks: number[] = [];
+  for (const page of pages) appendBlockChecksums(blocks, page);
+  return { id, position: positionOf(id), length, checksum: chunkChecksum(blocks) };
 }
 
 class RingObjectReading implements ObjectReading {

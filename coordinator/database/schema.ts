@@ -10,6 +10,7 @@ export interface Schema {
   layouts: LayoutsTable;
   objects: ObjectsTable;
   chunks: ChunksTable;
+  record_writes: RecordWritesTable;
   videos: VideosTable;
   leases: LeasesTable;
   ring: RingTable;
@@ -73,14 +74,22 @@ export interface ObjectsTable {
   created_at: Generated<Date>;
 }
 
-/** The manifests of committed objects. */
+/** The manifests of committed objects, and their current records. */
 export interface ChunksTable {
   object_id: string;
+  /** A record's chunks have -1, -2 and so on. */
   index: number;
   id: string;
   position: number;
   length: number;
   checksum: number;
+}
+
+/** New records on their way to the nodes: while a row stands, all chunks of its object are alive. */
+export interface RecordWritesTable {
+  id: string;
+  object_id: string;
+  lease_expires_at: Date;
 }
 
 export interface VideosTable {

@@ -6,6 +6,8 @@ export interface StoredObject {
   /** SHA-256 of the whole object, 32 bytes. */
   readonly sha256: Uint8Array;
   readonly chunks: readonly ChunkRef[];
+  /** The chunks of its record, in order: a copy of the manifest, and of what it belongs to, on the storage nodes. */
+  readonly record: readonly ChunkRef[];
 }
 
 /** What committed manifests name in each of the ring's ranges; one number a range, each chunk counted once. */
@@ -16,9 +18,10 @@ export interface RangeUsage {
 
 /**
  * Objects and their manifests. An object is *open* while it is being written (its row carries a lease that the
- * writer renews) and *committed* afterwards. A chunk is alive if and only if a committed manifest names it or
- * its object is open; everything else may be swept at any time. An object is committed by the statement that stores
- * what it is for; see `withCommitted`.
+ * writer renews) and *committed* afterwards. A chunk is alive if and only if a committed manifest or current record
+ * names it, its object is open, or another record of its object is being written; everything else may be swept at any
+ * time. An object is committed by the statement that stores what it is for; see
+ * `withCommitted`.
  */
 export interface ObjectRepository {
   /** Inserts an open row whose lease runs out after `leaseMs` by the database's clock. */
@@ -29,8 +32,30 @@ export interface ObjectRepository {
   abandon(objectId: string): Promise<void>;
   /** Null unless the object is committed. */
   manifest(objectId: string): Promise<Manifest | null>;
-  /** Removes a committed object and its manifest, inside the caller's transaction; its chunks die with it. */
-  delete(transaction: Transaction, objectId: string): Promise<void>;
+  /**
+   * Removes a committed object, its manifest and its record, inside the caller's transaction; all its chunks die with
+   * it. Returns the record's chunks.
+   */
+  delete(transaction: Transaction, objectId: string): Promise<ChunkRef[]>;
+  /** The chunks of a committed object's current record, in order; none while it has no record. */
+  record(objectId: string): Promise<ChunkRef[]>;
+  /**
+   * From now until the lease runs out or `replaceRecord` or `abandonRecord` end it, all chunks of the object are alive,
+   * so that a new record can be written. `writeId` is a UUID never used before. False when the object is not committed.
+   */
+  openRecord(objectId: string, writeId: string, leaseMs: number): Promise<boolean>;
+  /**
+   * Makes these chunks the object's current record, inside the caller's transaction, and ends the lease; returns the
+   * chunks of the record before, which die. Throws `upload_expired` when the lease has run out.
+   */
+  replaceRecord(
+    transaction: Transaction,
+    objectId: string,
+    writeId: string,
+    record: readonly ChunkRef[],
+  ): Promise<ChunkRef[]>;
+  /** Ends the lease of a record that was not made current; nothing happens when there is none. */
+  abandonRecord(writeId: string): Promise<void>;
   /** Those of the given chunk ids that are alive now. */
   aliveAmong(chunkIds: readonly string[]): Promise<Set<string>>;
   /** Chunks and bytes a range, of `rangeCount` (a power of two) equal ones. Reads every chunk's row. */
@@ -43,6 +68,6 @@ export interface ObjectRepository {
     interval: { readonly first: number; readonly last: number },
     page: { readonly after: ChunkRef | null; readonly limit: number },
   ): Promise<ChunkRef[]>;
-  /** Removes open objects whose lease has run out; returns how many. */
+  /** Removes open objects, and ends the writing of records, whose lease has run out; returns how many. */
   expireOpen(): Promise<number>;
 }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { positionOf, rangeOf } from '../../lib/hashring/index.ts';
 import type { Database, DatabaseHandle } from '../database/database.ts';
 import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
-import { createChunkId } from './chunk-id.ts';
+import { createChunkId, createRecordChunkId } from './chunk-id.ts';
 import { withCommitted } from './commit-object.ts';
 import type { ChunkRef } from './manifest.ts';
 import type { StoredObject } from './object-repository.ts';
@@ -24,9 +24,17 @@ function chunksOf(objectId: string, count: number): ChunkRef[] {
   });
 }
 
-function storedObject(chunks: readonly ChunkRef[]): StoredObject {
+function recordOf(objectId: string, version: number, parts = 1): ChunkRef[] {
+  const token = randomBytes(4).toString('hex');
+  return Array.from({ length: parts }, (_, part) => {
+    const id = createRecordChunkId({ objectId, version, token, part, parts });
+    return { id, position: positionOf(id), length: 400 + part, checksum: 7 };
+  });
+}
+
+function storedObject(chunks: readonly ChunkRef[], record: readonly ChunkRef[] = []): StoredObject {
   const size = chunks.reduce((sum, { length }) => sum + length, 0);
-  return { size, sha256: createHash('sha256').update(String(size)).digest(), chunks };
+  return { size, sha256: createHash('sha256').update(String(size)).digest(), chunks, record };
 }
 
 describe.each(ENGINES)('objects on %s', (engine) => {
@@ -38,11 +46,25 @@ describe.each(ENGINES)('objects on %s', (engine) => {
   });
   afterAll(() => handle[Symbol.asyncDispose]());
 
-  const commitIn = async (database: Database, objectId: string, chunks: readonly ChunkRef[]) => {
-    const statement = sql`${withCommitted(objectId, storedObject(chunks))} select id from committed`;
+  const commitIn = async (
+    database: Database,
+    objectId: string,
+    chunks: readonly ChunkRef[],
+    record: readonly ChunkRef[] = [],
+  ) => {
+    const statement = sql`${withCommitted(objectId, storedObject(chunks, record))} select id from committed`;
     return (await statement.execute(database)).rows.length === 1;
   };
-  const commit = (objectId: string, chunks: readonly ChunkRef[]) => commitIn(handle.kysely, objectId, chunks);
+  const commit = (objectId: string, chunks: readonly ChunkRef[], record: readonly ChunkRef[] = []) =>
+    commitIn(handle.kysely, objectId, chunks, record);
+  const replace = (objectId: string, writeId: string, record: readonly ChunkRef[]) =>
+    handle.kysely
+      .transaction()
+      .execute((transaction) => objects.replaceRecord(transaction, objectId, writeId, record));
+  const aliveOf = async (...chunks: readonly ChunkRef[][]) => {
+    const alive = await objects.aliveAmong(chunks.flat().map(({ id }) => id));
+    return chunks.map((group) => group.filter(({ id }) => alive.has(id)).length);
+  };
   const remove = (objectId: string) =>
     handle.kysely.transaction().execute((transaction) => objects.delete(transaction, objectId));
   const isOpen = async (objectId: string) => (await objects.renew([objectId], HOUR_MS)).length === 0;
@@ -229,6 +251,74 @@ describe.each(ENGINES)('objects on %s', (engine) => {
     expect((await objects.aliveAmong(all)).size).toBe(2);
     await objects.expireOpen();
     expect(await objects.aliveAmong(all)).toEqual(new Set());
+  });
+
+  test('a record is beside the manifest, not in it', async () => {
+    const objectId = randomUUID();
+    const [chunks, record] = [chunksOf(objectId, 3), recordOf(objectId, 1, 3)];
+    await objects.open(objectId, HOUR_MS);
+    expect(await aliveOf(chunks, record)).toEqual([3, 3]);
+    await commit(objectId, chunks, record);
+    expect((await objects.manifest(objectId))?.chunks).toEqual(chunks);
+    expect(await objects.record(objectId)).toEqual(record);
+    expect(await aliveOf(chunks, record, recordOf(objectId, 2))).toEqual([3, 3, 0]);
+    const gone = await remove(objectId);
+    expect(gone.map(({ id }) => id).sort()).toEqual(record.map(({ id }) => id).sort());
+    expect(await aliveOf(chunks, record)).toEqual([0, 0]);
+  });
+
+  test('an object with a record and no chunk has an empty manifest', async () => {
+    const objectId = randomUUID();
+    await objects.open(objectId, HOUR_MS);
+    await commit(objectId, [], recordOf(objectId, 1));
+    expect(await objects.manifest(objectId)).toEqual({ objectId, size: 0, chunks: [] });
+  });
+
+  test('a new record is alive from before its first chunk, and the old one until the swap', async () => {
+    const objectId = randomUUID();
+    const [chunks, first, second] = [chunksOf(objectId, 1), recordOf(objectId, 1), recordOf(objectId, 2)];
+    await objects.open(objectId, HOUR_MS);
+    await commit(objectId, chunks, first);
+    const writeId = randomUUID();
+    expect(await objects.openRecord(objectId, writeId, HOUR_MS)).toBe(true);
+    expect(await aliveOf(chunks, first, second)).toEqual([1, 1, 1]);
+    expect(await replace(objectId, writeId, second)).toEqual(first);
+    expect(await aliveOf(chunks, first, second)).toEqual([1, 0, 1]);
+    expect(await objects.record(objectId)).toEqual(second);
+    expect((await objects.manifest(objectId))?.chunks).toEqual(chunks);
+  });
+
+  test('a record whose lease ended is not made current', async () => {
+    const objectId = randomUUID();
+    const [first, second] = [recordOf(objectId, 1), recordOf(objectId, 2)];
+    await objects.open(objectId, HOUR_MS);
+    await commit(objectId, [], first);
+    const [late, abandoned, other] = [randomUUID(), randomUUID(), randomUUID()];
+    await objects.openRecord(objectId, late, 1);
+    await expect.poll(() => objects.expireOpen()).toBe(1);
+    await objects.openRecord(objectId, abandoned, HOUR_MS);
+    await objects.abandonRecord(abandoned);
+    // Another write that is under way does not help.
+    await objects.openRecord(objectId, other, HOUR_MS);
+    for (const writeId of [late, abandoned])
+      await expect(replace(objectId, writeId, second)).rejects.toMatchObject({ code: 'upload_expired' });
+    expect(await objects.record(objectId)).toEqual(first);
+    await objects.abandonRecord(other);
+    expect(await aliveOf(first, second)).toEqual([1, 0]);
+  });
+
+  test('no record is written for what is not committed, and deletion ends those under way', async () => {
+    const [objectId, writeId] = [randomUUID(), randomUUID()];
+    expect(await objects.openRecord(objectId, randomUUID(), HOUR_MS)).toBe(false);
+    await objects.open(objectId, HOUR_MS);
+    expect(await objects.openRecord(objectId, randomUUID(), HOUR_MS)).toBe(false);
+    await commit(objectId, []);
+    await objects.openRecord(objectId, writeId, HOUR_MS);
+    await remove(objectId);
+    await expect(replace(objectId, writeId, recordOf(objectId, 2))).rejects.toMatchObject({
+      code: 'upload_expired',
+    });
+    expect(await aliveOf(recordOf(objectId, 2))).toEqual([0]);
   });
 
   test('an object that is being committed is never seen as dead', async () => {

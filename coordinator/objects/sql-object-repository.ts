@@ -1,11 +1,18 @@
 import { type RawBuilder, sql } from 'kysely';
+import { AppError } from '../../lib/errors/app-error.ts';
 import { positionOf } from '../../lib/hashring/index.ts';
 import type { Database, Transaction } from '../database/database.ts';
+import type { ErrorCode } from '../errors.ts';
 import { objectIdOf } from './chunk-id.ts';
+import { column } from './commit-object.ts';
 import type { ChunkRef, Manifest } from './manifest.ts';
-import type { ObjectRepository, RangeUsage } from './object-repository.ts';
+import type { ObjectRepository, RangeUsage, StoredObject } from './object-repository.ts';
 
-/** Objects and manifests in the tables `objects` and `chunks`. Leases run by the database's clock. */
+/**
+ * Objects, manifests and records in the tables `objects`, `chunks` and `record_writes`. A record's chunks have the
+ * indices -1, -2 and so on, so whoever reads chunks by position meets them like all others. Leases run by the
+ * database's clock.
+ */
 export class SqlObjectRepository implements ObjectRepository {
   readonly #database: Database;
 
@@ -47,7 +54,9 @@ export class SqlObjectRepository implements ObjectRepository {
   async manifest(objectId: string): Promise<Manifest | null> {
     const rows = await this.#database
       .selectFrom('objects')
-      .leftJoin('chunks', 'chunks.object_id', 'objects.id')
+      .leftJoin('chunks', (join) =>
+        join.onRef('chunks.object_id', '=', 'objects.id').on('chunks.index', '>=', 0),
+      )
       .select(['objects.size', 'chunks.id', 'chunks.position', 'chunks.length', 'chunks.checksum'])
       .where('objects.id', '=', objectId)
       .where('objects.state', '=', 'committed')
@@ -62,17 +71,66 @@ export class SqlObjectRepository implements ObjectRepository {
     return { objectId, size: first.size!, chunks };
   }
 
-  async delete(transaction: Transaction, objectId: string): Promise<void> {
+  async delete(transaction: Transaction, objectId: string): Promise<ChunkRef[]> {
+    const record = await deleteRecord(transaction, objectId);
     await transaction
       .deleteFrom('objects')
       .where('id', '=', objectId)
       .where('state', '=', 'committed')
       .execute();
+    return record;
+  }
+
+  async record(objectId: string): Promise<ChunkRef[]> {
+    return await this.#database
+      .selectFrom('chunks')
+      .select(['id', 'position', 'length', 'checksum'])
+      .where('object_id', '=', objectId)
+      .where('index', '<', 0)
+      .orderBy('index', 'desc')
+      .execute();
+  }
+
+  async openRecord(objectId: string, writeId: string, leaseMs: number): Promise<boolean> {
+    // Like an open object this need not survive a crash: `replaceRecord` finds out.
+    const { rows } = await sql`
+      with setting as materialized (select set_config('synchronous_commit', 'off', true))
+      insert into record_writes (id, object_id, lease_expires_at)
+      select ${writeId}::uuid, objects.id, ${inMs(leaseMs)} from objects, setting
+      where objects.id = ${objectId}::uuid and objects.state = 'committed'
+      returning id
+    `.execute(this.#database);
+    return rows.length > 0;
+  }
+
+  async replaceRecord(
+    transaction: Transaction,
+    objectId: string,
+    writeId: string,
+    record: readonly ChunkRef[],
+  ): Promise<ChunkRef[]> {
+    const row = await transaction
+      .deleteFrom('record_writes')
+      .where('id', '=', writeId)
+      .returning('id')
+      .executeTakeFirst();
+    if (row === undefined) {
+      throw new AppError<ErrorCode>('upload_expired', 'The change took too long and was given up.', {
+        retryable: true,
+      });
+    }
+    const before = await deleteRecord(transaction, objectId);
+    await insertChunks(transaction, objectId, { chunks: [], record });
+    return before;
+  }
+
+  async abandonRecord(writeId: string): Promise<void> {
+    await this.#database.deleteFrom('record_writes').where('id', '=', writeId).execute();
   }
 
   async aliveAmong(chunkIds: readonly string[]): Promise<Set<string>> {
     if (chunkIds.length === 0) return new Set();
-    // Both halves have to see one snapshot: an object that is committed between two statements would be in
+    // All parts have to see one snapshot: an object that is committed between two statements would be in
     // neither, and its chunks would be swept.
     const { rows } = await sql<{ id: string }>`
       select asked.id
@@ -82,6 +140,7 @@ export class SqlObjectRepository implements ObjectRepository {
       ) as asked (id, position, object_id)
       where exists (select from chunks where chunks.position = asked.position and chunks.id = asked.id)
         or exists (select from objects where objects.id = asked.object_id and objects.state = 'open')
+        or exists (select from record_writes where record_writes.object_id = asked.object_id)
     `.execute(this.#database);
     return new Set(rows.map(({ id }) => id));
   }
@@ -135,8 +194,41 @@ export class SqlObjectRepository implements ObjectRepository {
       )
       .returning('id')
       .execute();
-    return rows.length;
+    const writes = await this.#database
+      .deleteFrom('record_writes')
+      .where('lease_expires_at', '<', sql<Date>`now()`)
+      .returning('id')
+      .execute();
+    return rows.length + writes.length;
   }
+}
+
+async function insertChunks(
+  transaction: Transaction,
+  objectId: string,
+  { chunks, record }: Pick<StoredObject, 'chunks' | 'record'>,
+): Promise<void> {
+  const all = [...chunks, ...record];
+  if (all.length === 0) return;
+  const indices = all.map((_, place) => (place < chunks.length ? place : chunks.length - place - 1));
+  // One statement with one array a column: a value a parameter would end at 65,535 of them.
+  await sql`
+    insert into chunks (object_id, index, id, position, length, checksum)
+    select ${objectId}::uuid, chunk.index, chunk.id, chunk.position, chunk.length, chunk.checksum
+    from unnest(
+      ${indices}::integer[], ${column(all, 'id')}::text[], ${column(all, 'position')}::bigint[],
+      ${column(all, 'length')}::integer[], ${column(all, 'checksum')}::bigint[]
+    ) as chunk (index, id, position, length, checksum)
+  `.execute(transaction);
+}
+
+async function deleteRecord(transaction: Transaction, objectId: string): Promise<ChunkRef[]> {
+  return await transaction
+    .deleteFrom('chunks')
+    .where('object_id', '=', objectId)
+    .where('index', '<', 0)
+    .returning(['id', 'position', 'length', 'checksum'])
+    .execute();
 }
 
 function inMs(leaseMs: number): RawBuilder<Date> {

@@ -19,5 +19,18 @@ export const LIST_LENGTH_MAX = 100;
 /** Ranges of one request, counted after overlapping and adjacent ones were joined. */
 export const RANGES_MAX = 16;
 
+/** How often a change is tried again because another one came first. */
+export const EDIT_ATTEMPTS_MAX = 20;
+/** How long a new record may be on its way to the nodes before the sweep may take it for garbage. */
+export const RECORD_LEASE_MS = 120_000;
+/** Longest time that a deletion waits for nodes to forget the video's record. */
+export const RECORD_REMOVAL_WAIT_MS = 1000;
+/** Videos without a record that are looked up at a time. */
+export const RECORD_BACKFILL_BATCH = 100;
+/** Longer than a batch takes by far. */
+export const RECORD_BACKFILL_LEASE_MS = 600_000;
+/** How often videos without a record are looked for. */
+export const RECORD_BACKFILL_RETRY_MS = 60_000;
+
 /** Object ids of one lease renewal. */
 export const LEASE_BATCH_LENGTH = 500;

@@ -1,27 +1,41 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import type { ObjectStore, WrittenObject } from '../chunks/object-store.ts';
+import type { ObjectContent, ObjectStore, WrittenObject } from '../chunks/object-store.ts';
 import type { Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { Manifest } from '../objects/manifest.ts';
+import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { describeContent, type VideoContent } from './content.ts';
 import { assertDigests } from './digest.ts';
 import { titleOf } from './filename.ts';
+import { EDIT_ATTEMPTS_MAX } from './limits.ts';
 import { decideMediaType } from './media-type.ts';
 import type { Upload } from './upload.ts';
 import type { UploadLeases } from './upload-leases.ts';
 import { VideoCache } from './video-cache.ts';
+import type { VideoRecords } from './video-records.ts';
 import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
 
 /** What videos need of the objects they consist of. */
-export type VideoObjects = Pick<ObjectRepository, 'open' | 'renew' | 'abandon' | 'manifest' | 'delete'>;
+export type VideoObjects = Pick<
+  ObjectRepository,
+  | 'open'
+  | 'renew'
+  | 'abandon'
+  | 'manifest'
+  | 'delete'
+  | 'record'
+  | 'openRecord'
+  | 'replaceRecord'
+  | 'abandonRecord'
+>;
 
 export interface VideoServiceOptions {
   readonly videos: VideoRepository;
   readonly objects: VideoObjects;
   readonly store: ObjectStore;
+  readonly records: VideoRecords;
   readonly leases: UploadLeases;
   /** Runs the work in one transaction and commits it when the work resolves. */
   readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
@@ -65,16 +79,24 @@ export class VideoService implements AsyncDisposable {
    * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
    */
   async upload(upload: Upload): Promise<Video> {
-    const { videos, objects, leases, store, logger, createId } = this.#options;
+    const { videos, objects, records, leases, store, logger, createId } = this.#options;
     const objectId = createId();
     await objects.open(objectId, leases.leaseMs);
     const lease = leases.hold(objectId, upload.signal);
+    const described = Promise.withResolvers<Video>();
     let written: WrittenObject | undefined;
     let video: Video | undefined;
     try {
-      const limitBytes = this.uploadBytesMax;
-      written = await store.write(objectId, upload.body, { limitBytes, signal: lease.signal });
-      video = await this.#describe(objectId, written, upload);
+      written = await store.write(objectId, upload.body, {
+        limitBytes: this.uploadBytesMax,
+        signal: lease.signal,
+        describe: async (content) => {
+          const video = await this.#describe(objectId, content, upload);
+          described.resolve(video);
+          return await records.encode(video, content.chunks);
+        },
+      });
+      video = await described.promise;
       lease.signal.throwIfAborted();
       // A committed object has no lease to lose, and what is still being copied goes on without the client.
       lease.release();
@@ -104,41 +126,51 @@ export class VideoService implements AsyncDisposable {
 
   /** Throws `video_not_found`, or `precondition_failed` when the test does not accept the current state. */
   async change(id: string, changes: VideoChanges, accepts?: VersionTest): Promise<Video> {
-    const { videos, inTransaction, announceChange } = this.#options;
-    const current = await this.find(id);
-    if (accepts && !accepts(current)) throw preconditionFailed();
-    if (Object.values(changes).every((value) => value === undefined)) return current;
-    const updatedAt = new Date(this.#options.clock.nowMs());
-    const version = accepts && current.version;
-    const changed = await inTransaction(async (transaction) => {
-      const video = await videos.update(transaction, id, changes, { updatedAt, version });
-      if (video !== null) await announceChange(transaction, id);
-      return video;
+    const { videos, records, clock, announceChange } = this.#options;
+    const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
+    // The record has to say what the database will: another change in between means to look again.
+    for (let attempt = 1; attempt <= EDIT_ATTEMPTS_MAX; attempt++) {
+      const current = await this.find(id);
+      if (accepts && !accepts(current)) throw preconditionFailed();
+      if (Object.keys(given).length === 0) return current;
+      const updatedAt = new Date(clock.nowMs());
+      const { version } = current;
+      const wanted: Video = { ...current, ...given, version: version + 1, updatedAt };
+      const changed = await records.replace(wanted, async (transaction) => {
+        const video = await videos.update(transaction, id, changes, { updatedAt, version });
+        if (video !== null) await announceChange(transaction, id);
+        return video;
+      });
+      if (changed === null) continue;
+      this.#contents.invalidate(id);
+      return changed;
+    }
+    throw new AppError<ErrorCode>('conflict', 'The video is being changed by others all the time.', {
+      retryable: true,
     });
-    if (changed === null) return this.#throwUnchanged(id);
-    this.#contents.invalidate(id);
-    return changed;
   }
 
   /**
-   * Deletes a video: gone for readers when this resolves, its chunks removed later. Throws like `change`.
+   * Deletes a video: gone for readers when this resolves, and its record from every node that answers; its other chunks
+   * are removed later. Throws like `change`.
    */
   async delete(id: string, accepts?: VersionTest): Promise<void> {
-    const { objects, videos, inTransaction, announceChange } = this.#options;
+    const { objects, videos, records, inTransaction, announceChange } = this.#options;
     const current = await this.find(id);
     if (accepts && !accepts(current)) throw preconditionFailed();
     const manifest = this.#contents.peek(id)?.manifest ?? (await objects.manifest(current.objectId));
     const version = accepts && current.version;
-    const deleted = await inTransaction(async (transaction) => {
+    const record = await inTransaction(async (transaction) => {
       const video = await videos.delete(transaction, id, { version });
-      if (video === null) return false;
-      await objects.delete(transaction, video.objectId);
+      if (video === null) return null;
+      const record = await objects.delete(transaction, video.objectId);
       await announceChange(transaction, id);
-      return true;
+      return record;
     });
-    if (!deleted) return this.#throwUnchanged(id);
+    if (record === null) return this.#throwUnchanged(id);
     this.#contents.invalidate(id);
-    if (manifest !== null) this.#removeLater(manifest);
+    await records.remove(current.objectId, record);
+    if (manifest !== null) this.#removeLater(manifest.objectId, manifest.chunks);
   }
 
   /** What a playback needs if it is in memory. */
@@ -173,12 +205,12 @@ export class VideoService implements AsyncDisposable {
     await this.#removals;
   }
 
-  async #describe(objectId: string, written: WrittenObject, upload: Upload): Promise<Video> {
+  async #describe(objectId: string, content: ObjectContent, upload: Upload): Promise<Video> {
     const metadata = await upload.finish();
-    if (written.size === 0) {
+    if (content.size === 0) {
       throw new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
     }
-    assertDigests(metadata.digests, written.sha256);
+    assertDigests(metadata.digests, content.sha256);
     const filename = metadata.filename ?? null;
     const now = new Date(this.#options.clock.nowMs());
     return {
@@ -187,9 +219,9 @@ export class VideoService implements AsyncDisposable {
       title: metadata.title ?? (filename === null ? 'Untitled' : titleOf(filename)),
       description: metadata.description ?? '',
       filename,
-      contentType: await decideMediaType(metadata.contentType, written.head),
-      size: written.size,
-      sha256: written.sha256,
+      contentType: await decideMediaType(metadata.contentType, content.head),
+      size: content.size,
+      sha256: content.sha256,
       version: 1,
       createdAt: now,
       updatedAt: now,
@@ -203,7 +235,7 @@ export class VideoService implements AsyncDisposable {
       await objects.abandon(objectId);
       if (written === undefined) return false;
       if ((await objects.manifest(objectId)) !== null) return true;
-      await store.remove({ objectId, size: written.size, chunks: written.chunks });
+      await store.remove(objectId, [...written.chunks, ...written.record]);
     } catch (error) {
       // Its lease runs out, and the sweep finds its chunks.
       logger.warn({ err: error, objectId }, 'a failed upload could not be undone');
@@ -217,9 +249,9 @@ export class VideoService implements AsyncDisposable {
     return video && manifest && describeContent(video, manifest);
   }
 
-  #removeLater(manifest: Manifest): void {
+  #removeLater(objectId: string, chunks: readonly ChunkRef[]): void {
     this.#removals = this.#removals.then(() =>
-      this.#stopping ? undefined : this.#options.store.remove(manifest),
+      this.#stopping ? undefined : this.#options.store.remove(objectId, chunks),
     );
   }
 

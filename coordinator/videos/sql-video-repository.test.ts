@@ -39,7 +39,7 @@ describe.each(ENGINES)('videos on %s', (engine) => {
       ...overrides,
     };
     await objects.open(video.objectId, 60_000);
-    await videos.insert(video, { size: video.size, sha256: video.sha256, chunks: [] });
+    await videos.insert(video, { size: video.size, sha256: video.sha256, chunks: [], record: [] });
     return video;
   }
   const plain = (video: Video | null) => video && { ...video, sha256: new Uint8Array(video.sha256) };
@@ -58,7 +58,7 @@ describe.each(ENGINES)('videos on %s', (engine) => {
 
   test('a video without an open object is not inserted', async () => {
     const video = await insert();
-    const stored = { size: video.size, sha256: video.sha256, chunks: [] };
+    const stored = { size: video.size, sha256: video.sha256, chunks: [], record: [] };
     const expired = { code: 'upload_expired' };
     for (const objectId of [uuidv7(), video.objectId]) {
       const id = uuidv7();
@@ -75,6 +75,7 @@ describe.each(ENGINES)('videos on %s', (engine) => {
       size: 1,
       sha256: video.sha256,
       chunks: [{ id: 'chunk', position: 1, length: 1, checksum: 1 }],
+      record: [],
     };
     await expect(videos.insert({ ...video, objectId }, stored)).rejects.toMatchObject({ code: '23505' });
     expect(await objects.manifest(objectId)).toBeNull();

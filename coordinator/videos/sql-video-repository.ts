@@ -88,6 +88,38 @@ export class SqlVideoRepository implements VideoRepository {
       .executeTakeFirst();
     return row ? toVideo(row) : null;
   }
+
+  async lock(transaction: Transaction, id: string, version: number): Promise<Video | null> {
+    const row = await transaction
+      .selectFrom('videos')
+      .selectAll()
+      .where('id', '=', id)
+      .where('version', '=', version)
+      .forUpdate()
+      .executeTakeFirst();
+    return row ? toVideo(row) : null;
+  }
+
+  async withoutRecord(limit: number, after?: string): Promise<string[]> {
+    const rows = await this.#database
+      .selectFrom('videos')
+      .select('id')
+      .$if(after !== undefined, (query) => query.where('id', '>', after!))
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('chunks')
+              .select('chunks.index')
+              .whereRef('chunks.object_id', '=', 'videos.object_id')
+              .where('chunks.index', '<', 0),
+          ),
+        ),
+      )
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map(({ id }) => id);
+  }
 }
 
 function toVideo(row: Selectable<VideosTable>): Video {

@@ -64,4 +64,8 @@ export interface VideoRepository {
     id: string,
     options: { readonly version?: number | undefined },
   ): Promise<Video | null>;
+  /** Keeps the video as it is until the transaction ends. Null when it is gone or has another version. */
+  lock(transaction: Transaction, id: string, version: number): Promise<Video | null>;
+  /** Ids of at most `limit` videos that have no record on the storage nodes, in their order, from behind `after`. */
+  withoutRecord(limit: number, after?: string): Promise<string[]>;
 }

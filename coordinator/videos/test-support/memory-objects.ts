@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import { AppError } from '../../../lib/errors/app-error.ts';
-import type { ObjectReading, ObjectStore, WriteOptions, WrittenObject } from '../../chunks/object-store.ts';
+import type {
+  ObjectReading,
+  ObjectStore,
+  RecordContent,
+  WriteOptions,
+  WrittenObject,
+} from '../../chunks/object-store.ts';
 import type { ChunkRef, Manifest } from '../../objects/manifest.ts';
 import type { StoredObject } from '../../objects/object-repository.ts';
 import type { VideoObjects } from '../service.ts';
@@ -23,8 +29,14 @@ export class MemoryObjectStore implements ObjectStore {
   onRead: (count: number) => void | Promise<void> = () => {};
   /** Called before chunks are removed. */
   onRemove: () => Promise<void> = async () => {};
+  /** Thrown by the next `writeRecord`, or by the next `write` when it comes to the record. */
+  recordFailure: Error | undefined;
+  /** Called before a record is stored. */
+  onRecord: () => Promise<void> = async () => {};
+  onRemoveEverywhere: () => Promise<void> = async () => {};
   reads = 0;
   openReadings = 0;
+  #records = 0;
 
   async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
     const bytes = await collect(source, options, this.onWrite);
@@ -37,7 +49,29 @@ export class MemoryObjectStore implements ObjectStore {
     }
     await this.onWritten();
     const sha256 = createHash('sha256').update(bytes).digest();
-    return { size: bytes.length, sha256, chunks, head: bytes.subarray(0, 4096) };
+    const content = { size: bytes.length, sha256, chunks, head: bytes.subarray(0, 4096) };
+    try {
+      return { ...content, record: await this.writeRecord(objectId, await options.describe(content)) };
+    } catch (error) {
+      await this.remove(objectId, chunks);
+      throw error;
+    }
+  }
+
+  async writeRecord(objectId: string, { version, bytes }: RecordContent): Promise<ChunkRef[]> {
+    const failure = this.recordFailure;
+    this.recordFailure = undefined;
+    if (failure) throw failure;
+    await this.onRecord();
+    this.#records += 1;
+    const id = `${objectId}-r${version}-${this.#records}`;
+    this.chunks.set(id, bytes);
+    return [{ id, position: 0, length: bytes.length, checksum: 0 }];
+  }
+
+  /** Ids of the stored chunks that are records. */
+  get recordIds(): string[] {
+    return [...this.chunks.keys()].filter((id) => id.includes('-r'));
   }
 
   async read(manifest: Manifest, first: number, last: number): Promise<ObjectReading> {
@@ -71,9 +105,14 @@ export class MemoryObjectStore implements ObjectStore {
     };
   }
 
-  async remove(manifest: Manifest): Promise<void> {
+  async remove(_objectId: string, chunks: readonly ChunkRef[]): Promise<void> {
     await this.onRemove();
-    for (const { id } of manifest.chunks) this.chunks.delete(id);
+    for (const { id } of chunks) this.chunks.delete(id);
+  }
+
+  async removeEverywhere(_objectId: string, chunks: readonly ChunkRef[]): Promise<void> {
+    await this.onRemoveEverywhere();
+    for (const { id } of chunks) this.chunks.delete(id);
   }
 
   #chunk(id: string): Buffer {
@@ -99,6 +138,8 @@ export class MemoryObjectStore implements ObjectStore {
 export class MemoryObjectRepository implements VideoObjects {
   readonly opened = new Set<string>();
   readonly manifests = new Map<string, Manifest>();
+  readonly records = new Map<string, readonly ChunkRef[]>();
+  readonly recordWrites = new Set<string>();
   /** Thrown by the next `commit`, before or after its effect. */
   commitFailure: { readonly error: Error; readonly when: 'before' | 'after' } | undefined;
   manifestLoads = 0;
@@ -118,6 +159,7 @@ export class MemoryObjectRepository implements VideoObjects {
     if (failure?.when === 'before') throw failure.error;
     if (!this.opened.delete(objectId)) throw new AppError('upload_expired', 'The upload has expired.');
     this.manifests.set(objectId, { objectId, size: stored.size, chunks: stored.chunks });
+    this.records.set(objectId, stored.record);
     storeOwner();
     if (failure?.when === 'after') throw failure.error;
   }
@@ -131,8 +173,37 @@ export class MemoryObjectRepository implements VideoObjects {
     return this.manifests.get(objectId) ?? null;
   }
 
-  async delete(_transaction: unknown, objectId: string): Promise<void> {
+  async delete(_transaction: unknown, objectId: string): Promise<ChunkRef[]> {
     this.manifests.delete(objectId);
+    const record = await this.record(objectId);
+    this.records.delete(objectId);
+    return record;
+  }
+
+  async record(objectId: string): Promise<ChunkRef[]> {
+    return [...(this.records.get(objectId) ?? [])];
+  }
+
+  async openRecord(objectId: string, writeId: string): Promise<boolean> {
+    if (!this.manifests.has(objectId)) return false;
+    this.recordWrites.add(writeId);
+    return true;
+  }
+
+  async replaceRecord(
+    _transaction: unknown,
+    objectId: string,
+    writeId: string,
+    record: readonly ChunkRef[],
+  ): Promise<ChunkRef[]> {
+    if (!this.recordWrites.delete(writeId)) throw new AppError('upload_expired', 'The change has expired.');
+    const before = await this.record(objectId);
+    this.records.set(objectId, record);
+    return before;
+  }
+
+  async abandonRecord(writeId: string): Promise<void> {
+    this.recordWrites.delete(writeId);
   }
 }
 

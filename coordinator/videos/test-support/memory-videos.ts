@@ -55,6 +55,14 @@ export class MemoryVideoRepository implements VideoRepository {
     return current;
   }
 
+  async lock(_transaction: unknown, id: string, version: number): Promise<Video | null> {
+    return this.#current(id, version) ?? null;
+  }
+
+  async withoutRecord(): Promise<string[]> {
+    return [];
+  }
+
   #current(id: string, version: number | undefined): Video | undefined {
     const current = this.videos.get(id);
     return version === undefined || current?.version === version ? current : undefined;

@@ -17,6 +17,7 @@ import { ContentResponder } from '../content-response.ts';
 import { createVideoRoutes } from '../routes.ts';
 import { VideoService } from '../service.ts';
 import { UploadLeases } from '../upload-leases.ts';
+import { VideoRecords } from '../video-records.ts';
 import { MemoryObjectRepository, MemoryObjectStore } from './memory-objects.ts';
 import { MemoryVideoRepository } from './memory-videos.ts';
 
@@ -33,6 +34,7 @@ export class VideoServer implements AsyncDisposable {
   readonly objects = new MemoryObjectRepository();
   readonly videos = new MemoryVideoRepository(this.objects);
   readonly leases: UploadLeases;
+  readonly records: VideoRecords;
   readonly service: VideoService;
   readonly changed: string[] = [];
   readonly #connections = new Set<Socket>();
@@ -49,12 +51,24 @@ export class VideoServer implements AsyncDisposable {
     );
     const clock: Clock = { ...systemClock, nowMs: () => this.nowMs };
     this.leases = new UploadLeases({ objects: this.objects, leaseMs: 60_000, logger });
+    const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
+      work({} as Transaction);
+    this.records = new VideoRecords({
+      cluster: { id: uuidv7(), replicas: 3, ranges: 4096 },
+      objects: this.objects,
+      store: this.store,
+      inTransaction,
+      createId: () => uuidv7(),
+      clock,
+      logger,
+    });
     this.service = new VideoService({
       videos: this.videos,
       objects: this.objects,
       store: this.store,
+      records: this.records,
       leases: this.leases,
-      inTransaction: (work) => work({} as Transaction),
+      inTransaction,
       clock,
       logger,
       createId: () => uuidv7(),
@@ -106,6 +120,7 @@ export class VideoServer implements AsyncDisposable {
       store.chunks.size,
       objects.manifests.size,
       objects.opened.size,
+      objects.recordWrites.size,
       videos.videos.size,
       leases.size,
     ];
@@ -115,6 +130,7 @@ export class VideoServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server[Symbol.asyncDispose]();
     await this.service[Symbol.asyncDispose]();
+    await this.records[Symbol.asyncDispose]();
   }
 
   async #listen(options: VideoServerOptions): Promise<void> {
