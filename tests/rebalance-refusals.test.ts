@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ManagedProcess } from '../scripts/managed-process.ts';
 import { AdminRefusal } from '../scripts/trials/admin-client.ts';
 import { DirectNodes } from '../scripts/trials/direct-nodes.ts';
-import { sha256, TestCluster } from './support/test-cluster.ts';
+import { RANGES, sha256, TestCluster } from './support/test-cluster.ts';
 
 const MIB = 1024 * 1024;
 const STORAGE_NODE = fileURLToPath(new URL('../storage-node/main.ts', import.meta.url));
@@ -95,7 +95,7 @@ describe('a cluster of as many nodes as there are copies', () => {
     expect(added).toMatchObject({ id: waiting.id, state: 'active' });
     const last = await cluster.admin.untilRebalanceEnds(added.rebalance!.id, { timeoutMs: 30_000 });
     expect(last.state).toBe('finished');
-    expect(await cluster.admin.node(added.id)).toMatchObject({ ranges: (4096 * 3) / 4 });
+    expect(await cluster.admin.node(added.id)).toMatchObject({ ranges: (RANGES * 3) / 4 });
     // Its process ends with this test: it must be gone from the ring before.
     const { rebalance } = await cluster.admin.changeNode(added.id, { state: 'draining' });
     await cluster.admin.untilRebalanceEnds(rebalance!.id, { timeoutMs: 30_000 });

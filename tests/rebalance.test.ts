@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../lib/clock/clock.ts';
 import type { ClusterEvent, Rebalance } from '../scripts/trials/admin-schema.ts';
 import { isSound } from '../scripts/trials/placement-checker.ts';
-import { sha256, TestCluster } from './support/test-cluster.ts';
+import { RANGES, sha256, TestCluster } from './support/test-cluster.ts';
 import { type KnownVideo, WatchfulReader } from './support/watchful-reader.ts';
 
 /** One cluster that grows, shrinks, loses a node and changes its mind, while its videos are read all along. */
@@ -69,8 +69,8 @@ it('a plan says what would move, and nothing moves', async () => {
   const { step } = await cluster.admin.ring();
   const plan = await cluster.admin.plan([{ nodeId: node.id, state: 'active' }]);
   // Of six equal nodes each has a sixth of all copies, and a join moves nothing else.
-  expect(plan.ranges).toBe((4096 * 3) / 6);
-  expect(plan.totalRanges).toBe(4096);
+  expect(plan.ranges).toBe((RANGES * 3) / 6);
+  expect(plan.totalRanges).toBe(RANGES);
   expect(plan.minimumRanges).toBe(plan.ranges);
   expect(plan.bytes).toBe(plan.minimumBytes);
   expect(plan.bytes).toBeGreaterThan(0);
@@ -92,7 +92,7 @@ it('a node joins and gets its share, under readers that notice nothing', async (
   expect(last.copiedBytes).toBe(last.plan.bytes);
   expect(shares).toEqual(shares.toSorted((a, b) => a - b));
   await cluster.untilSettled();
-  expect(await cluster.adminNode(5)).toMatchObject({ state: 'active', ranges: (4096 * 3) / 6 });
+  expect(await cluster.adminNode(5)).toMatchObject({ state: 'active', ranges: (RANGES * 3) / 6 });
   expect(await chunkCount(5)).toBeGreaterThan(0);
   expect(await reader.stop()).toEqual([]);
   expect(reader.reads).toBeGreaterThan(0);

@@ -21,6 +21,8 @@ import { firstChunkOf } from '../../scripts/trials/source-bytes.ts';
 import { VideoLedger } from '../../scripts/trials/video-ledger.ts';
 
 export const ADMIN_TOKEN = 'test-admin-token-0123456789';
+/** Few, so that what each costs does not make up most of a test. */
+export const RANGES = 256;
 const CHUNK_BYTES_DEFAULT = 8 * 1024 * 1024;
 const POLL_MS = 100;
 
@@ -62,7 +64,7 @@ export class TestCluster implements AsyncDisposable {
       logLevel: 'info',
       ...options,
       coordinatorEnv: {
-        RANGES: '256',
+        RANGES: String(RANGES),
         HEALTH_INTERVAL: '100ms',
         DOWN_AFTER: '600ms',
         SWEEP_INTERVAL: '300ms',
