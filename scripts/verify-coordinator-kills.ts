@@ -20,7 +20,7 @@ import type { Rebalance } from './trials/admin-schema.ts';
 import type { LoadSample } from './trials/load-messages.ts';
 import { LoadRunner } from './trials/load-runner.ts';
 import { describeFailures } from './trials/load-tally.ts';
-import { isSettled, isSound } from './trials/placement-checker.ts';
+import { describePlacement, isSettled, isSound } from './trials/placement-checker.ts';
 import { TrialCluster } from './trials/trial-cluster.ts';
 
 const MIB = 1024 * 1024;
@@ -34,6 +34,8 @@ const UPLOAD_BYTES = 64 * 1024;
 const EARLY_KILLS = 4;
 /** Milliseconds from when it goes on, or the coordinator is ready again, to the kill: at most one of these. */
 const WAITS_MS = [50, 300, 1000, 3000];
+/** How often it is told how it goes. */
+const TELL_KILLS = 5;
 const PROGRESS_TIMEOUT_MS = 60_000;
 const PAUSES_MS = [0, 0, 200, 1500];
 /** What may have to be copied once more after a kill: what each node was receiving. */
@@ -168,6 +170,8 @@ async function killAndCheck(
   const report = await trial.checker.check();
   tally.checks++;
   tally.undecided += report.undecided;
+  if (tally.kills % TELL_KILLS === 0)
+    say(`${tally.kills} kills, ${tally.rebalances} rebalances: ${describePlacement(report)}`);
   if (isSound(report)) return;
   tally.unsound++;
   trial.tell(`after kill ${tally.kills}`, report);
