@@ -25,7 +25,7 @@ import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
 import { ContentResponder } from './videos/content-response.ts';
-import { createVideoRoutes } from './videos/routes.ts';
+import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
 import { VideoService } from './videos/service.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
@@ -34,7 +34,7 @@ const VIDEOS_CHANNEL = 'videos';
 
 /** What `main.ts` needs of the assembled coordinator. */
 export interface Context {
-  readonly fetch: ReturnType<typeof createServerApp>['fetch'];
+  readonly app: ReturnType<typeof createServerApp>;
   readonly clusterId: string;
   /** The administrator's token if it was made just now; it is to be shown once. */
   readonly createdAdminToken: string | undefined;
@@ -158,20 +158,21 @@ export async function openContext(
   const checkDatabase = async () => {
     await sql`select 1`.execute(database.kysely);
   };
+  const videoRoutes: VideoRoutesDeps = {
+    service,
+    responder,
+    requireAdmin,
+    logger,
+    basePath: API_PREFIX,
+    bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
+  };
   const app = createServerApp({
     logger,
     metrics,
     corsOrigins: config.CORS_ORIGINS,
     system: createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
     features: [
-      createVideoRoutes({
-        service,
-        responder,
-        requireAdmin,
-        logger,
-        basePath: API_PREFIX,
-        bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
-      }),
+      createVideoRoutes(videoRoutes),
       createClusterRoutes({
         membership,
         cluster,
@@ -187,10 +188,11 @@ export async function openContext(
         },
       }),
     ],
+    direct: [createContentRoute(videoRoutes)],
   });
 
   return {
-    fetch: app.fetch,
+    app,
     clusterId: cluster.id,
     createdAdminToken: token.created,
     start: () => {

@@ -1,12 +1,15 @@
 import { Hono } from 'hono';
 import type { Clock } from '../lib/clock/clock.ts';
 import { AppError } from '../lib/errors/app-error.ts';
+import { createDirectHandler } from '../lib/http/direct-routes.ts';
+import type { HttpServerOptions } from '../lib/http/http-server.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { SigningKey } from '../lib/signing/signed-url.ts';
 import { type NodeEnv, requireSignature } from './access.ts';
 import { createChunkRoutes } from './chunks/chunk-routes.ts';
+import { ChunkSender } from './chunks/chunk-sender.ts';
 import type { ChunkService } from './chunks/chunk-service.ts';
 import type { ChunkSource } from './chunks/chunk-source.ts';
 import { statusOf } from './errors.ts';
@@ -30,8 +33,8 @@ export interface NodeAppOptions {
   readonly logger: Logger;
 }
 
-/** The node's HTTP API. It writes bodies to the raw response, so it needs the bindings of @hono/node-server. */
-export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
+/** The node's HTTP API: chunks go out by way of `ChunkSender`, everything else is the app's. */
+export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 'fetch' | 'direct'> {
   const { repository, metrics, clock, logger } = options;
   const app = new Hono<NodeEnv>();
   const problems = createProblemHandlers(logger, statusOf);
@@ -62,5 +65,5 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
   app.route('/chunks', createChunkRoutes(options));
   app.route('/ranges', createRangeRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
-  return app;
+  return { fetch: app.fetch, direct: createDirectHandler([new ChunkSender(options)], { problems }) };
 }
