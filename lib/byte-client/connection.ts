@@ -245,7 +245,6 @@ export class Connection {
       this.#state = 'parked';
       this.#early = early;
       this.#paused = false;
-      this.#stopWatch();
     }
     onHead?.(head);
     return this.#state !== 'parked';
@@ -263,7 +262,6 @@ export class Connection {
       return;
     }
     this.#paused = true;
-    this.#stopWatch();
     taken.then(
       () => {
         this.#paused = false;
@@ -299,7 +297,7 @@ export class Connection {
     this.#lastProgressMs = this.#options.clock.monotonicMs();
   }
 
-  /** One timer for many reads: when it fires it is set anew for what is left since the last byte. */
+  /** One timer for a whole answer: when it fires it is set anew for what is left since the last byte. */
   #watch(timeoutMs: number): void {
     this.#stopWatch();
     this.#cancelTimer = this.#options.clock.after(timeoutMs, () => {
@@ -311,7 +309,8 @@ export class Connection {
 
   #checkIdle(): void {
     this.#cancelTimer = undefined;
-    const idleMs = this.#options.clock.monotonicMs() - this.#lastProgressMs;
+    const waitsForConsumer = this.#state === 'parked' || (this.#state === 'piping' && this.#paused);
+    const idleMs = waitsForConsumer ? 0 : this.#options.clock.monotonicMs() - this.#lastProgressMs;
     if (!this.#connected) {
       this.#fail(
         new AppError('peer_unreachable', 'The peer did not accept the connection in time.', {
