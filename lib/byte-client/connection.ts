@@ -14,8 +14,10 @@ export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly connectTimeoutMs: number;
-  /** Size of the buffer that streamed bodies are read into. */
-  readonly stageBytes: number;
+  /** Makes the buffer that streamed bodies are read into. */
+  readonly createStage: () => Buffer;
+  /** Called when nobody uses that buffer any more, be it long after the connection was closed. */
+  readonly onStageFree: (stage: Buffer) => void;
 }
 
 export interface ConnectionRequest {
@@ -167,7 +169,7 @@ export class Connection {
   #readTarget(): Buffer {
     if (this.#state === 'into') return this.#into!.subarray(this.#into!.length - this.#bodyLeft);
     if (this.#state === 'piping' || this.#state === 'parked') {
-      this.#stage ??= Buffer.allocUnsafeSlow(this.#options.stageBytes);
+      this.#stage ??= this.#options.createStage();
       return this.#stage;
     }
     // A short first read keeps what comes along with the head, and must be copied, small.
@@ -265,12 +267,22 @@ export class Connection {
     taken.then(
       () => {
         this.#paused = false;
+        if (this.#state === 'closed') this.#freeStage();
         if (this.#state !== 'piping') return;
         if (this.#bodyLeft === 0) this.#endBody();
         else this.#resume();
       },
-      (error) => this.#fail(error as Error),
+      (error) => {
+        this.#paused = false;
+        if (this.#state === 'closed') this.#freeStage();
+        else this.#fail(error as Error);
+      },
     );
+  }
+
+  #freeStage(): void {
+    if (this.#stage) this.#options.onStageFree(this.#stage);
+    this.#stage = undefined;
   }
 
   #resume(): void {
@@ -339,6 +351,7 @@ export class Connection {
     this.#failure = error;
     this.#stopWatch();
     this.#socket.destroy();
+    if (!this.#paused) this.#freeStage();
     const onFailure = this.#onFailure;
     this.#onFailure = undefined;
     this.#onHead = undefined;
