@@ -10,7 +10,7 @@ export interface ProblemHandlers {
   onError(error: Error, context: Context): Response;
   /** For `app.notFound`. */
   notFound(context: Context): Response;
-  /** The same for a request that no app sees; nothing of the response has been sent. */
+  /** The same for a request that no app sees. Where an answer has begun, the connection is cut instead. */
   answer(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse, requestId: string): void;
 }
 
@@ -44,6 +44,10 @@ export function createProblemHandlers(
       ),
     answer(error, { method = '', url = '' }, outgoing, requestId) {
       const document = describe(error, { id: requestId, method, path: url.split('?', 1)[0]! });
+      if (outgoing.headersSent) {
+        outgoing.destroy();
+        return;
+      }
       const headers = { ...document.headers, 'content-length': Buffer.byteLength(document.body) };
       outgoing.writeHead(document.status, headers).end(document.body);
     },
