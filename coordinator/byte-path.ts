@@ -44,6 +44,7 @@ export async function openBytePath(
       idleTimeoutMs: config.READ_STALL_TIMEOUT,
       maxIdlePerHost: LIMITS.nodeConnectionsIdleMax,
       stageBytes: LIMITS.readStageBytes,
+      largeStages: { bytes: LIMITS.readLargeStageBytes, max: LIMITS.readLargeStagesMax },
     }),
   );
   const outbox = stack.use(

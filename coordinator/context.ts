@@ -39,7 +39,7 @@ import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
 import { ContentResponder } from './videos/content-response.ts';
 import { RecordBackfill } from './videos/record-backfill.ts';
-import { createVideoRoutes } from './videos/routes.ts';
+import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
 import { VideoService } from './videos/service.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
@@ -49,7 +49,7 @@ const VIDEOS_CHANNEL = 'videos';
 
 /** What `main.ts` needs of the assembled coordinator. */
 export interface Context {
-  readonly fetch: ReturnType<typeof createServerApp>['fetch'];
+  readonly app: ReturnType<typeof createServerApp>;
   readonly clusterId: string;
   /** The administrator's token if it was made just now; it is to be shown once. */
   readonly createdAdminToken: string | undefined;
@@ -300,20 +300,21 @@ export async function openContext(
   const checkDatabase = async () => {
     await sql`select 1`.execute(database.kysely);
   };
+  const videoRoutes: VideoRoutesDeps = {
+    service,
+    responder,
+    requireAdmin,
+    logger,
+    basePath: API_PREFIX,
+    bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
+  };
   const app = createServerApp({
     logger,
     metrics,
     corsOrigins: config.CORS_ORIGINS,
     system: createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
     features: [
-      createVideoRoutes({
-        service,
-        responder,
-        requireAdmin,
-        logger,
-        basePath: API_PREFIX,
-        bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
-      }),
+      createVideoRoutes(videoRoutes),
       createRepairRoutes({ repair: repairService, requireAdmin }),
       createRebalanceRoutes({ rebalances, membership, cluster, requireAdmin }),
       createEventRoutes({ events, requireAdmin, stopping }),
@@ -335,10 +336,11 @@ export async function openContext(
         },
       }),
     ],
+    direct: [createContentRoute(videoRoutes)],
   });
 
   return {
-    fetch: app.fetch,
+    app,
     clusterId: cluster.id,
     createdAdminToken: token.created,
     start: () => {

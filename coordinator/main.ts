@@ -14,7 +14,7 @@ await runProcess({ stopTimeoutMs: STOP_TIMEOUT_MS }, async (stack, stopping) => 
   const context = await openContext(stack, config, logger, stopping);
   const server = stack.use(
     await HttpServer.open({
-      fetch: context.fetch,
+      ...context.app,
       host: config.HOST,
       port: config.PORT,
       headersTimeoutMs: LIMITS.headersTimeoutMs,

@@ -1,6 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { createDirectHandler, type DirectRoute } from '../lib/http/direct-routes.ts';
+import type { HttpServerOptions } from '../lib/http/http-server.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { REQUEST_ID_HEADER, requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
@@ -24,10 +27,12 @@ export interface ServerOptions {
   /** Mounted below the API prefix. */
   // biome-ignore lint/suspicious/noExplicitAny: features have bindings and variables of their own
   readonly features: readonly Hono<any>[];
+  /** Asked before the app. */
+  readonly direct: readonly DirectRoute[];
 }
 
 /** The whole HTTP surface: what every request meets, in order, before a feature's own routes. */
-export function createServerApp(options: ServerOptions): Hono<ServerEnv> {
+export function createServerApp(options: ServerOptions): Pick<HttpServerOptions, 'fetch' | 'direct'> {
   const app = new Hono<ServerEnv>();
   const problems = createProblemHandlers(options.logger, statusOf);
   app.onError(problems.onError);
@@ -35,9 +40,7 @@ export function createServerApp(options: ServerOptions): Hono<ServerEnv> {
 
   app.use(requestId());
   app.use(async (context, next) => {
-    const { outgoing } = context.env;
-    const endTimer = options.metrics.requestSeconds.startTimer({ method: context.req.method });
-    outgoing.once('close', () => endTimer({ status: outgoing.statusCode }));
+    observeRequest(options.metrics, context.req.method, context.env.outgoing);
     await next();
   });
   const allowOrigins = cors({
@@ -53,5 +56,15 @@ export function createServerApp(options: ServerOptions): Hono<ServerEnv> {
 
   app.route('/', options.system);
   for (const feature of options.features) app.route(API_PREFIX, feature);
-  return app;
+
+  const direct = createDirectHandler(options.direct, {
+    problems,
+    onRequest: (incoming, outgoing) => observeRequest(options.metrics, incoming.method!, outgoing),
+  });
+  return { fetch: app.fetch, direct };
+}
+
+function observeRequest(metrics: Metrics, method: string, outgoing: ServerResponse): void {
+  const endTimer = metrics.requestSeconds.startTimer({ method });
+  outgoing.once('close', () => endTimer({ status: outgoing.statusCode }));
 }

@@ -1,8 +1,9 @@
+import type { IncomingMessage } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import type { MiddlewareHandler } from 'hono';
 import type { Clock } from '../lib/clock/clock.ts';
 import { AppError } from '../lib/errors/app-error.ts';
-import { type SigningKey, verifyTarget } from '../lib/signing/signed-url.ts';
+import { type SignatureVerdict, type SigningKey, verifyTarget } from '../lib/signing/signed-url.ts';
 
 /** What a node's requests carry between middleware and handlers. */
 export interface NodeEnv {
@@ -10,12 +11,24 @@ export interface NodeEnv {
   Variables: { requestId: string };
 }
 
+/** Checks a request's method and target. */
+export type VerifySignature = (method: string, target: string, nowS: number) => SignatureVerdict;
+
+/** Throws unless the request's method and target are signed and have not expired. */
+export function assertSigned(
+  { method = '', url = '' }: IncomingMessage,
+  verify: VerifySignature,
+  clock: Clock,
+): void {
+  const verdict = verify(method, url, Math.floor(clock.nowMs() / 1000));
+  if (!verdict.ok) throw REFUSALS[verdict.reason]();
+}
+
 /** Lets a request pass only if its method and target are signed with the key and have not expired. */
 export function requireSignature(key: SigningKey, clock: Clock): MiddlewareHandler<NodeEnv> {
+  const verify: VerifySignature = (method, target, nowS) => verifyTarget([key], method, target, nowS);
   return async (context, next) => {
-    const { method = '', url = '' } = context.env.incoming;
-    const verdict = verifyTarget([key], method, url, Math.floor(clock.nowMs() / 1000));
-    if (!verdict.ok) throw REFUSALS[verdict.reason]();
+    assertSigned(context.env.incoming, verify, clock);
     await next();
   };
 }

@@ -14,9 +14,9 @@ export const WRITE_BUFFERS = 3;
  */
 export const INLINE_BYTES_MAX = 1024;
 
-/** Piece in which chunks are read, verified and sent; one that stays in a core's cache meanwhile. */
-export const READ_PIECE_BYTES = MIB / 2;
-export const READ_PIECES = 16;
+/** Piece in which chunks are read, verified and sent: a range of 1 MiB is one piece, wherever it begins. */
+export const READ_PIECE_BYTES = MIB + BLOCK_BYTES;
+export const READ_PIECES = 12;
 /** Readers that find every piece taken (by slow clients, mostly) go on in pieces of one block. */
 export const SMALL_READ_PIECE_BYTES = BLOCK_BYTES;
 export const SMALL_READ_PIECES = 128;

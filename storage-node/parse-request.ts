@@ -6,10 +6,14 @@ import type { NodeEnv } from './access.ts';
 import type { ChunkAddress } from './chunks/chunk-service.ts';
 import { JSON_BYTES_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from './limits.ts';
 
-/** The path parameters `position` and `id`. Nothing else ever becomes part of a file's name. */
+/** The path parameters `position` and `id`. */
 export function parseAddress(context: Context<NodeEnv>): ChunkAddress {
-  const position = parsePosition(context.req.param('position') ?? '');
-  const id = context.req.param('id') ?? '';
+  return addressOf(context.req.param('position') ?? '', context.req.param('id') ?? '');
+}
+
+/** A chunk's position and id as they stand in a path. Nothing else ever becomes part of a file's name. */
+export function addressOf(positionText: string, id: string): ChunkAddress {
+  const position = parsePosition(positionText);
   if (position === undefined) throw invalid('The position is not eight lower-case hex digits.');
   if (!CHUNK_ID_PATTERN.test(id)) throw invalid('The chunk id is malformed.');
   return { position, id };

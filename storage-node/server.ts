@@ -1,6 +1,8 @@
 import { Hono } from 'hono';
 import type { Clock } from '../lib/clock/clock.ts';
 import { AppError } from '../lib/errors/app-error.ts';
+import { createDirectHandler } from '../lib/http/direct-routes.ts';
+import type { HttpServerOptions } from '../lib/http/http-server.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
@@ -8,6 +10,7 @@ import type { NodeHealth } from '../lib/node-api/schema.ts';
 import type { SigningKey } from '../lib/signing/signed-url.ts';
 import { type NodeEnv, requireSignature } from './access.ts';
 import { createChunkRoutes } from './chunks/chunk-routes.ts';
+import { ChunkSender } from './chunks/chunk-sender.ts';
 import type { ChunkService } from './chunks/chunk-service.ts';
 import type { ChunkSource } from './chunks/chunk-source.ts';
 import { statusOf } from './errors.ts';
@@ -34,8 +37,8 @@ export interface NodeAppOptions {
   readonly logger: Logger;
 }
 
-/** The node's HTTP API. It writes bodies to the raw response, so it needs the bindings of @hono/node-server. */
-export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
+/** The node's HTTP API: chunks go out by way of `ChunkSender`, everything else is the app's. */
+export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 'fetch' | 'direct'> {
   const { repository, metrics, clock, logger } = options;
   const app = new Hono<NodeEnv>();
   const problems = createProblemHandlers(logger, statusOf);
@@ -68,5 +71,5 @@ export function createNodeApp(options: NodeAppOptions): Hono<NodeEnv> {
   app.route('/ranges', createRangeRoutes(options));
   app.route('/', createScrubRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
-  return app;
+  return { fetch: app.fetch, direct: createDirectHandler([new ChunkSender(options)], { problems }) };
 }

@@ -105,7 +105,7 @@ export async function startNode(
   });
   const server = stack.use(
     await HttpServer.open({
-      fetch: app.fetch,
+      ...app,
       host: config.HOST,
       port: config.PORT,
       headersTimeoutMs: HEADERS_TIMEOUT_MS,

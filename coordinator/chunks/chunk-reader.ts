@@ -111,11 +111,16 @@ export class SliceReading {
             this.#leave();
             body.cancel();
           });
-          consuming = consume(piece)
-            .then(() => {
+          consuming = consume(piece).then(
+            () => {
+              cancelPause();
               this.#next += piece.length;
-            })
-            .finally(cancelPause);
+            },
+            (error) => {
+              cancelPause();
+              throw error;
+            },
+          );
           return consuming;
         });
         this.#leave();

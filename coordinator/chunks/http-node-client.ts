@@ -3,7 +3,8 @@ import type { ByteClient, ByteResponse } from '../../lib/byte-client/byte-client
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { CHECKSUM_HEADER, chunkTarget, formatChecksum } from '../../lib/node-api/targets.ts';
-import { type SigningKey, signTarget } from '../../lib/signing/signed-url.ts';
+import { HotTargetSigner } from '../../lib/signing/hot-targets.ts';
+import type { SigningKey } from '../../lib/signing/signed-url.ts';
 import type { StorageNode } from '../cluster/placement.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ChunkBody, NodeClient, NodeErrorCode, OutgoingChunk } from './node-client.ts';
@@ -28,9 +29,11 @@ export interface HttpNodeClientOptions {
 /** NodeClient over the storage node's HTTP API. */
 export class HttpNodeClient implements NodeClient {
   readonly #options: HttpNodeClientOptions;
+  readonly #signer: HotTargetSigner;
 
   constructor(options: HttpNodeClientOptions) {
     this.#options = options;
+    this.#signer = new HotTargetSigner(options.signingKey, SIGNATURE_LIFETIME_S);
   }
 
   async store(node: StorageNode, chunk: OutgoingChunk, signal: AbortSignal): Promise<void> {
@@ -136,11 +139,8 @@ export class HttpNodeClient implements NodeClient {
   }
 
   #sign(method: string, ref: ChunkRef): string {
-    return signTarget(this.#options.signingKey, {
-      method,
-      target: chunkTarget(ref.position, ref.id),
-      expiresAtS: Math.floor(this.#options.clock.nowMs() / 1000) + SIGNATURE_LIFETIME_S,
-    });
+    const nowS = Math.floor(this.#options.clock.nowMs() / 1000);
+    return this.#signer.sign(method, chunkTarget(ref.position, ref.id), nowS);
   }
 }
 

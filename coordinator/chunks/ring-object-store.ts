@@ -326,6 +326,8 @@ class RingObjectReading implements ObjectReading {
   }
 
   cancel(): void {
+    // After a reading that came to its end there is nobody to tell; an abort would cost more than a chunk's signature.
+    if (!this.#opened && !this.#ahead) return;
     this.#opened?.cancel();
     this.#opened = undefined;
     this.#ahead?.then((reading) => reading.cancel()).catch(() => {});

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { RawClient } from '../../lib/http/test-support/raw-client.ts';
-import { VideoServer } from './test-support/video-server.ts';
+import { VideoServer, type VideoServerOptions } from './test-support/video-server.ts';
 
 const BYTES = randomBytes(300_000);
 const SIZE = BYTES.length;
@@ -15,7 +15,7 @@ let server: VideoServer;
 let path: string;
 let id: string;
 
-async function start(options: { clientIdleTimeoutMs?: number; answersMax?: number } = {}) {
+async function start(options: VideoServerOptions = {}) {
   server = await VideoServer.open(options);
   ({ id } = await server.upload(BYTES, '?filename=My%20trip%20%E2%82%AC.mp4'));
   path = `/api/v1/videos/${id}/content`;
@@ -31,8 +31,11 @@ async function get(headers: Record<string, string> = {}, method = 'GET', query =
   };
 }
 
-describe('reading', () => {
-  beforeAll(() => start());
+describe.each([
+  ['directly', true],
+  ['through the app', false],
+])('reading %s', (_way, direct) => {
+  beforeAll(() => start({ direct }));
   afterAll(stop);
 
   test('the whole', async () => {

@@ -1,8 +1,9 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
+import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { ErrorCode } from '../errors.ts';
 import { parseFields } from '../parse-fields.ts';
@@ -81,9 +82,28 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     return c.body(null, 204);
   });
 
-  routes.get('/videos/:id/content', (c) => sendContent(deps, c));
+  // Of these, `createContentRoute` takes the plain ones before they get here.
+  routes.get('/videos/:id/content', async (c) => {
+    const requestId = c.get('requestId');
+    const download = c.req.query('download') === '1';
+    await sendContent(deps, { ...c.env, requestId, id: c.req.param('id'), download });
+    return RESPONSE_ALREADY_SENT;
+  });
   routes.options('/videos/:id/content', (c) => c.body(null, 204, PREFLIGHT_HEADERS));
   return routes;
+}
+
+/**
+ * `GET` and `HEAD /videos/{id}/content` on Node's own request and response, for targets that are written the usual
+ * way; others find the route of the same name above. A HEAD costs a third less CPU time than through the app.
+ */
+export function createContentRoute(deps: VideoRoutesDeps): DirectRoute {
+  const base = deps.basePath.replaceAll(/[^\w/]/g, '\\$&');
+  return {
+    target: new RegExp(`^${base}/videos/([0-9a-fA-F-]{36})/content(?:\\?(download=1))?$`),
+    answer: ({ incoming, outgoing, requestId, match }) =>
+      sendContent(deps, { incoming, outgoing, requestId, id: match[1]!, download: match[2] !== undefined }),
+  };
 }
 
 const PREFLIGHT_HEADERS = {
@@ -131,27 +151,37 @@ function assertAcceptable(type: string | undefined, coding: string | undefined, 
   }
 }
 
-async function sendContent(deps: VideoRoutesDeps, c: VideoContext): Promise<Response> {
-  const { incoming, outgoing } = c.env;
+interface ContentTarget {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly requestId: string | undefined;
+  /** In any case of letters. */
+  readonly id: string;
+  readonly download: boolean;
+}
+
+/** What both ways to a video's bytes lead to. Whoever may not read them is to be refused here. */
+async function sendContent(deps: VideoRoutesDeps, target: ContentTarget): Promise<void> {
+  const { incoming, outgoing, requestId, download } = target;
   try {
-    const id = idOf(c);
+    const id = checkedId(target.id);
     const content = deps.service.cachedContent(id) ?? (await deps.service.content(id));
-    const download = c.req.query('download') === '1';
-    const request = { incoming, outgoing, requestId: c.get('requestId'), download };
-    await deps.responder.answer(content, request).catch(async (error: unknown) => {
+    try {
+      await deps.responder.answer(content, { incoming, outgoing, requestId, download });
+    } catch (error) {
       // What is no longer there may have been deleted by a coordinator whose message has not arrived yet.
       if (isAppError(error) && error.code === 'chunk_unavailable') await deps.service.recheck(id);
       throw error;
-    });
+    }
   } catch (error) {
     if (!(error instanceof BodyCutError)) {
       // Scripts of other origins may see errors as well.
       for (const [name, value] of Object.entries(CONTENT_CORS_HEADERS)) outgoing.setHeader(name, value);
       throw error;
     }
-    deps.logger.warn({ err: error.cause, requestId: c.get('requestId'), path: c.req.path }, error.message);
+    const path = incoming.url?.split('?', 1)[0];
+    deps.logger.warn({ err: error.cause, requestId, path }, error.message);
   }
-  return RESPONSE_ALREADY_SENT;
 }
 
 /** Aborts when the connection closes before the answer was sent. */
@@ -167,7 +197,11 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** What is no UUID names no video. */
 function idOf(c: VideoContext): string {
-  const id = c.req.param('id')?.toLowerCase() ?? '';
+  return checkedId(c.req.param('id') ?? '');
+}
+
+function checkedId(text: string): string {
+  const id = text.toLowerCase();
   if (UUID.test(id)) return id;
   throw new AppError<ErrorCode>('video_not_found', 'There is no such video: its id is not a UUID.');
 }

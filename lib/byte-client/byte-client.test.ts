@@ -3,19 +3,20 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock } from '../clock/clock.ts';
-import { ByteClient } from './byte-client.ts';
+import { ByteClient, type ByteClientOptions } from './byte-client.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function createClient(options: { idleTimeoutMs?: number; maxIdlePerHost?: number } = {}): ByteClient {
+function createClient(options: Partial<ByteClientOptions> = {}): ByteClient {
   const client = new ByteClient({
     clock: systemClock,
     connectTimeoutMs: 2000,
-    idleTimeoutMs: options.idleTimeoutMs ?? 5000,
-    maxIdlePerHost: options.maxIdlePerHost ?? 4,
+    idleTimeoutMs: 5000,
+    maxIdlePerHost: 4,
+    ...options,
   });
   cleanups.push(() => client[Symbol.asyncDispose]());
   return client;
@@ -77,6 +78,45 @@ it('pipes a body with backpressure and keeps every byte in order', async () => {
     });
     expect(Buffer.concat(pieces).equals(body)).toBe(true);
   }
+});
+
+it('reads into no more large buffers than it may, counting those of closed connections that are still in use', async () => {
+  const body = randomBytes(6_000_000);
+  const { url } = await serve((_request, response) =>
+    response.writeHead(200, { 'content-length': body.length }).end(body),
+  );
+  const small = 64 * 1024;
+  const client = createClient({
+    stageBytes: small,
+    largeStages: { bytes: 4 * small, max: 1 },
+    maxIdlePerHost: 0,
+  });
+  /** The longest piece of a whole body, with the time for the next one to pile up. */
+  const longestPiece = async () => {
+    let longest = 0;
+    const response = await client.request({ method: 'GET', url });
+    await response.pipe((piece) => {
+      longest = Math.max(longest, piece.length);
+      return systemClock.sleep(2);
+    });
+    return longest;
+  };
+  expect(await longestPiece()).toBeGreaterThan(small);
+
+  const held = Promise.withResolvers<void>();
+  const began = Promise.withResolvers<void>();
+  const cut = await client.request({ method: 'GET', url });
+  const piped = cut.pipe(() => {
+    began.resolve();
+    return held.promise;
+  });
+  await began.promise;
+  cut.destroy();
+  await expect(piped).rejects.toMatchObject({ code: 'peer_closed' });
+  expect(await longestPiece()).toBe(small);
+  held.resolve();
+  await held.promise;
+  expect(await longestPiece()).toBeGreaterThan(small);
 });
 
 it('finds the end of a head wherever the reads cut it', async () => {

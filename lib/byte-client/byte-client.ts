@@ -12,6 +12,8 @@ export interface ByteClientOptions {
   readonly maxIdlePerHost: number;
   /** Size of the buffer a streamed body is read into; one per connection that streamed one. Default 256 KiB. */
   readonly stageBytes?: number;
+  /** Larger ones, which cost less per byte, for the first connections that ask; the rest get by without. */
+  readonly largeStages?: { readonly bytes: number; readonly max: number };
 }
 
 export interface ByteRequest {
@@ -53,6 +55,7 @@ export class ByteClient implements AsyncDisposable {
   readonly #options: ByteClientOptions;
   readonly #idle = new Map<string, Connection[]>();
   readonly #open = new Set<Connection>();
+  #largeStages = 0;
 
   constructor(options: ByteClientOptions) {
     this.#options = options;
@@ -123,7 +126,10 @@ export class ByteClient implements AsyncDisposable {
       host,
       port,
       connectTimeoutMs: this.#options.connectTimeoutMs,
-      stageBytes: this.#options.stageBytes ?? 256 * 1024,
+      createStage: () => this.#createStage(),
+      onStageFree: (stage) => {
+        if (stage.length === this.#options.largeStages?.bytes) this.#largeStages -= 1;
+      },
     });
     this.#open.add(connection);
     connection.onClosed = () => {
@@ -131,6 +137,13 @@ export class ByteClient implements AsyncDisposable {
       this.#forgetIdle(key, connection);
     };
     return connection;
+  }
+
+  #createStage(): Buffer {
+    const { stageBytes = 256 * 1024, largeStages } = this.#options;
+    if (!largeStages || this.#largeStages >= largeStages.max) return Buffer.allocUnsafeSlow(stageBytes);
+    this.#largeStages += 1;
+    return Buffer.allocUnsafeSlow(largeStages.bytes);
   }
 
   #forgetIdle(key: string, connection: Connection): void {

@@ -14,8 +14,10 @@ export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly connectTimeoutMs: number;
-  /** Size of the buffer that streamed bodies are read into. */
-  readonly stageBytes: number;
+  /** Makes the buffer that streamed bodies are read into. */
+  readonly createStage: () => Buffer;
+  /** Called when nobody uses that buffer any more, be it long after the connection was closed. */
+  readonly onStageFree: (stage: Buffer) => void;
 }
 
 export interface ConnectionRequest {
@@ -167,7 +169,7 @@ export class Connection {
   #readTarget(): Buffer {
     if (this.#state === 'into') return this.#into!.subarray(this.#into!.length - this.#bodyLeft);
     if (this.#state === 'piping' || this.#state === 'parked') {
-      this.#stage ??= Buffer.allocUnsafeSlow(this.#options.stageBytes);
+      this.#stage ??= this.#options.createStage();
       return this.#stage;
     }
     // A short first read keeps what comes along with the head, and must be copied, small.
@@ -245,7 +247,6 @@ export class Connection {
       this.#state = 'parked';
       this.#early = early;
       this.#paused = false;
-      this.#stopWatch();
     }
     onHead?.(head);
     return this.#state !== 'parked';
@@ -263,16 +264,25 @@ export class Connection {
       return;
     }
     this.#paused = true;
-    this.#stopWatch();
     taken.then(
       () => {
         this.#paused = false;
+        if (this.#state === 'closed') this.#freeStage();
         if (this.#state !== 'piping') return;
         if (this.#bodyLeft === 0) this.#endBody();
         else this.#resume();
       },
-      (error) => this.#fail(error as Error),
+      (error) => {
+        this.#paused = false;
+        if (this.#state === 'closed') this.#freeStage();
+        else this.#fail(error as Error);
+      },
     );
+  }
+
+  #freeStage(): void {
+    if (this.#stage) this.#options.onStageFree(this.#stage);
+    this.#stage = undefined;
   }
 
   #resume(): void {
@@ -299,7 +309,7 @@ export class Connection {
     this.#lastProgressMs = this.#options.clock.monotonicMs();
   }
 
-  /** One timer for many reads: when it fires it is set anew for what is left since the last byte. */
+  /** One timer for a whole answer: when it fires it is set anew for what is left since the last byte. */
   #watch(timeoutMs: number): void {
     this.#stopWatch();
     this.#cancelTimer = this.#options.clock.after(timeoutMs, () => {
@@ -311,7 +321,8 @@ export class Connection {
 
   #checkIdle(): void {
     this.#cancelTimer = undefined;
-    const idleMs = this.#options.clock.monotonicMs() - this.#lastProgressMs;
+    const waitsForConsumer = this.#state === 'parked' || (this.#state === 'piping' && this.#paused);
+    const idleMs = waitsForConsumer ? 0 : this.#options.clock.monotonicMs() - this.#lastProgressMs;
     if (!this.#connected) {
       this.#fail(
         new AppError('peer_unreachable', 'The peer did not accept the connection in time.', {
@@ -340,6 +351,7 @@ export class Connection {
     this.#failure = error;
     this.#stopWatch();
     this.#socket.destroy();
+    if (!this.#paused) this.#freeStage();
     const onFailure = this.#onFailure;
     this.#onFailure = undefined;
     this.#onHead = undefined;

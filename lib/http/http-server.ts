@@ -1,13 +1,27 @@
-import type { Server, ServerOptions } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { PROBLEM_CONTENT_TYPE } from '../errors/problem.ts';
 import { continueOnFirstRead } from './expect-continue.ts';
+
+/** Whether it answers the request; see `HttpServerOptions.direct`. */
+export type DirectHandler = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
 
 export interface HttpServerOptions {
   /** A Hono app's `fetch`. */
   readonly fetch: (request: Request, env: HttpBindings) => Response | Promise<Response>;
+  /**
+   * Is shown every request first. True: it answers this one itself, and the app never hears of it. For the few
+   * requests that carry the bytes, where an app's objects and promises would be a good part of the cost.
+   */
+  readonly direct?: DirectHandler;
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
@@ -55,11 +69,13 @@ export class HttpServer implements AsyncDisposable {
       requestTimeout: 0,
       noDelay: true,
     };
-    const server = createAdaptorServer({
-      fetch: (request, env) => options.fetch(request, env as HttpBindings),
+    const answer = getRequestListener((request, env) => options.fetch(request, env as HttpBindings), {
       overrideGlobalObjects: false,
-      serverOptions,
-    }) as Server;
+    });
+    const { direct = () => false } = options;
+    const server = createServer(serverOptions, (incoming, outgoing) => {
+      if (!direct(incoming, outgoing)) void answer(incoming, outgoing);
+    });
     server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
     server.on('clientError', refuseMalformed);
     server.on('checkContinue', (incoming, outgoing) => {

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import { AppError, isAppError } from '../errors/app-error.ts';
 import { PROBLEM_CONTENT_TYPE, type Problem, problemOf } from '../errors/problem.ts';
@@ -9,6 +10,8 @@ export interface ProblemHandlers {
   onError(error: Error, context: Context): Response;
   /** For `app.notFound`. */
   notFound(context: Context): Response;
+  /** The same for a request that no app sees. Where an answer has begun, the connection is cut instead. */
+  answer(error: unknown, incoming: IncomingMessage, outgoing: ServerResponse, requestId: string): void;
 }
 
 /** The code `not_found` must be in the server's table. */
@@ -16,17 +19,21 @@ export function createProblemHandlers(
   logger: Logger,
   statusOf: (code: string) => number | undefined,
 ): ProblemHandlers {
-  const onError = (error: Error, context: Context) => {
-    const id = String(context.get('requestId') ?? '');
-    const problem = problemOf(error, statusOf, id);
+  const describe = (error: unknown, request: { id: string; method: string; path: string }) => {
+    const problem = problemOf(error, statusOf, request.id);
     if (problem.status >= 500) {
       const level = problem.code === 'internal' ? 'error' : 'warn';
       logger[level](
-        { err: error, requestId: id, method: context.req.method, path: context.req.path },
+        { err: error, requestId: request.id, method: request.method, path: request.path },
         'request failed',
       );
     }
-    return problemResponse(problem, isAppError(error) && error.retryable);
+    return documentOf(problem, isAppError(error) && error.retryable);
+  };
+  const onError = (error: Error, context: Context) => {
+    const { method, path } = context.req;
+    const document = describe(error, { id: String(context.get('requestId') ?? ''), method, path });
+    return new Response(document.body, { status: document.status, headers: document.headers });
   };
   return {
     onError,
@@ -35,17 +42,33 @@ export function createProblemHandlers(
         new AppError('not_found', `Nothing answers ${context.req.method} ${context.req.path}.`),
         context,
       ),
+    answer(error, { method = '', url = '' }, outgoing, requestId) {
+      const document = describe(error, { id: requestId, method, path: url.split('?', 1)[0]! });
+      if (outgoing.headersSent) {
+        outgoing.destroy();
+        return;
+      }
+      const headers = { ...document.headers, 'content-length': Buffer.byteLength(document.body) };
+      outgoing.writeHead(document.status, headers).end(document.body);
+    },
   };
 }
 
-function problemResponse(problem: Problem, retryable: boolean): Response {
-  const headers = new Headers({
+/** A problem document as it is sent. */
+interface ProblemAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+function documentOf(problem: Problem, retryable: boolean): ProblemAnswer {
+  const { headers: extra, ...body } = problem as Problem & { headers?: Record<string, string> };
+  const headers = {
     'content-type': PROBLEM_CONTENT_TYPE,
     'cache-control': 'no-store',
     [REQUEST_ID_HEADER]: problem.requestId,
-  });
-  if (retryable && problem.status === 503) headers.set('retry-after', '2');
-  const { headers: extra, ...body } = problem as Problem & { headers?: Record<string, string> };
-  for (const [name, value] of Object.entries(extra ?? {})) headers.set(name, value);
-  return new Response(JSON.stringify(body), { status: problem.status, headers });
+    ...(retryable && problem.status === 503 ? { 'retry-after': '2' } : {}),
+    ...extra,
+  };
+  return { status: problem.status, headers, body: JSON.stringify(body) };
 }

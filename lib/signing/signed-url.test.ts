@@ -13,6 +13,7 @@ describe('a signed target', () => {
   it('passes with its method, path, query and claims until it expires', () => {
     expect(verifyTarget([key], 'GET', signed, 1000)).toEqual({
       ok: true,
+      expiresAtS: 1000,
       target: '/chunks/1?x=2',
       claims: { part: 3 },
     });

@@ -19,7 +19,12 @@ export interface SignedRequest {
 }
 
 export type SignatureVerdict =
-  | { readonly ok: true; readonly target: string; readonly claims: Readonly<Record<string, unknown>> }
+  | {
+      readonly ok: true;
+      readonly target: string;
+      readonly expiresAtS: number;
+      readonly claims: Readonly<Record<string, unknown>>;
+    }
   | { readonly ok: false; readonly reason: 'missing' | 'malformed' | 'expired' | 'altered' };
 
 /** Derives a 32-byte key for one purpose from the cluster's secret (HKDF-SHA256, RFC 5869). */
@@ -70,6 +75,7 @@ export function verifyTarget(
   return {
     ok: true,
     target,
+    expiresAtS: Number(expires),
     claims: claims === '' ? {} : JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')),
   };
 }

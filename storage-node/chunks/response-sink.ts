@@ -14,50 +14,66 @@ const IDLE_CHECKS = 4;
 export class ResponseSink {
   readonly #outgoing: ServerResponse;
   readonly #clock: Clock;
-  readonly #idleTimeoutMs: number;
+  readonly #checkEveryMs: number;
+  #resolve: (() => void) | undefined;
   #reject: ((error: Error) => void) | undefined;
+  #idleChecks = 0;
+  #waitingBytes = 0;
+  #cancelCheck: (() => void) | undefined;
+  readonly #onTaken = (error?: Error | null) => {
+    const resolve = this.#resolve;
+    if (error) this.#fail(clientGone(error));
+    this.#resolve = undefined;
+    this.#reject = undefined;
+    resolve?.();
+  };
 
   constructor(outgoing: ServerResponse, options: { clock: Clock; idleTimeoutMs: number }) {
     this.#outgoing = outgoing;
     this.#clock = options.clock;
-    this.#idleTimeoutMs = options.idleTimeoutMs;
-    outgoing.once('close', () => this.#reject?.(clientGone()));
+    this.#checkEveryMs = options.idleTimeoutMs / IDLE_CHECKS;
+    outgoing.once('close', () => this.#fail(clientGone()));
   }
 
-  /** Rejects with `client_gone`. */
+  /** Rejects with `client_gone`. One piece at a time. */
   write(piece: Buffer): Promise<void> {
+    if (this.#outgoing.destroyed || this.#outgoing.socket?.destroyed) return Promise.reject(clientGone());
     return new Promise((resolve, reject) => {
-      if (this.#outgoing.destroyed || this.#outgoing.socket?.destroyed) {
-        reject(clientGone());
-        return;
-      }
-      let cancelTimer = () => {};
-      this.#reject = (error) => {
-        cancelTimer();
-        reject(error);
-      };
-      this.#outgoing.write(piece, (error) => {
-        cancelTimer();
-        this.#reject = undefined;
-        if (error) reject(clientGone(error));
-        else resolve();
-      });
-      let waiting = waitingBytes(this.#outgoing.socket);
-      let idleChecks = 0;
-      const check = () => {
-        const stillWaiting = waitingBytes(this.#outgoing.socket);
-        idleChecks = stillWaiting === waiting ? idleChecks + 1 : 0;
-        waiting = stillWaiting;
-        if (idleChecks === IDLE_CHECKS) this.cut();
-        else cancelTimer = this.#clock.after(this.#idleTimeoutMs / IDLE_CHECKS, check);
-      };
-      cancelTimer = this.#clock.after(this.#idleTimeoutMs / IDLE_CHECKS, check);
+      this.#resolve = resolve;
+      this.#reject = reject;
+      // One timer for all pieces: the first look at this one may come early and does not count.
+      this.#idleChecks = this.#cancelCheck ? -1 : 0;
+      this.#outgoing.write(piece, this.#onTaken);
+      this.#waitingBytes = waitingBytes(this.#outgoing.socket);
+      this.#cancelCheck ??= this.#clock.after(this.#checkEveryMs, this.#check);
     });
   }
 
   /** Ends the connection, so that a body that cannot be finished is not taken for a whole one. */
   cut(): void {
     this.#outgoing.destroy();
+  }
+
+  /** To be called when nothing more is to be written. */
+  release(): void {
+    this.#cancelCheck?.();
+    this.#cancelCheck = undefined;
+  }
+
+  readonly #check = () => {
+    const stillWaiting = waitingBytes(this.#outgoing.socket);
+    const idle = this.#reject !== undefined && stillWaiting === this.#waitingBytes;
+    this.#idleChecks = idle ? this.#idleChecks + 1 : 0;
+    this.#waitingBytes = stillWaiting;
+    if (this.#idleChecks >= IDLE_CHECKS) this.cut();
+    else this.#cancelCheck = this.#clock.after(this.#checkEveryMs, this.#check);
+  };
+
+  #fail(error: Error): void {
+    const reject = this.#reject;
+    this.#resolve = undefined;
+    this.#reject = undefined;
+    reject?.(error);
   }
 }
 

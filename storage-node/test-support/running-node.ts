@@ -88,7 +88,7 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
     stopping: stopping.signal,
   });
   const server = await HttpServer.open({
-    fetch: app.fetch,
+    ...app,
     host: '127.0.0.1',
     port: 0,
     headersTimeoutMs: 10_000,

@@ -20,8 +20,6 @@ import { describePlacement, isSettled, PlacementChecker } from '../../scripts/tr
 import { firstChunkOf } from '../../scripts/trials/source-bytes.ts';
 import { VideoLedger } from '../../scripts/trials/video-ledger.ts';
 
-/** Few, so that a ring that changes is soon done with it. */
-export const RANGES = 256;
 export const ADMIN_TOKEN = 'test-admin-token-0123456789';
 /** Few, so that what each costs does not make up most of a test. */
 export const RANGES = 256;

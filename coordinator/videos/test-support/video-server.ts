@@ -4,6 +4,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
 import { type Clock, systemClock } from '../../../lib/clock/clock.ts';
+import { createDirectHandler } from '../../../lib/http/direct-routes.ts';
 import { HttpServer } from '../../../lib/http/http-server.ts';
 import { createProblemHandlers } from '../../../lib/http/problem-handlers.ts';
 import { requestId } from '../../../lib/http/request-id.ts';
@@ -14,7 +15,7 @@ import { createRequireAdmin } from '../../auth/require-admin.ts';
 import type { Transaction } from '../../database/database.ts';
 import { statusOf } from '../../errors.ts';
 import { ContentResponder } from '../content-response.ts';
-import { createVideoRoutes } from '../routes.ts';
+import { createContentRoute, createVideoRoutes } from '../routes.ts';
 import { VideoService } from '../service.ts';
 import { UploadLeases } from '../upload-leases.ts';
 import { VideoRecords } from '../video-records.ts';
@@ -26,6 +27,8 @@ export interface VideoServerOptions {
   readonly clientIdleTimeoutMs?: number;
   readonly bodyIdleTimeoutMs?: number;
   readonly answersMax?: number;
+  /** False: every request goes through the app. */
+  readonly direct?: boolean;
 }
 
 /** The video routes behind a real HTTP server, on memory instead of nodes and a database. */
@@ -151,27 +154,21 @@ export class VideoServer implements AsyncDisposable {
       createBoundary: () => uuidv7(),
     });
     const app = new Hono<{ Bindings: HttpBindings; Variables: { requestId: string } }>();
-    const { onError, notFound } = createProblemHandlers(logger, statusOf);
-    app.onError(onError).notFound(notFound).use(requestId());
+    const problems = createProblemHandlers(logger, statusOf);
+    app.onError(problems.onError).notFound(problems.notFound).use(requestId());
     const requireAdmin = createRequireAdmin({ tokenHash: hash });
     const basePath = '/api/v1';
-    app.route(
-      basePath,
-      createVideoRoutes({
-        service: this.service,
-        responder,
-        requireAdmin,
-        logger,
-        basePath,
-        bodyIdleTimeoutMs,
-      }),
-    );
+    const { service } = this;
+    const deps = { service, responder, requireAdmin, logger, basePath, bodyIdleTimeoutMs };
+    app.route(basePath, createVideoRoutes(deps));
+    const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({
-      fetch: (request, env) => {
-        const { socket } = env.incoming;
+      fetch: app.fetch,
+      direct: (incoming, outgoing) => {
+        const { socket } = incoming;
         if (!this.#connections.has(socket)) socket.once('close', () => this.#connections.delete(socket));
         this.#connections.add(socket);
-        return app.fetch(request, env);
+        return options.direct !== false && direct(incoming, outgoing);
       },
       host: '127.0.0.1',
       port: 0,
