@@ -1,3 +1,4 @@
+import { recordPartOf } from '../../coordinator/objects/chunk-id.ts';
 import { rangeBounds } from '../../lib/hashring/index.ts';
 import type { ChunkEntryLine } from '../../lib/node-api/schema.ts';
 import type { AdminClient } from './admin-client.ts';
@@ -194,16 +195,17 @@ export class PlacementChecker {
     const byPrefix = new Map<string, ChunkEntryLine[]>();
     for (const entry of entries.values()) {
       const prefix = entry.id.slice(0, OBJECT_PREFIX_LENGTH);
-      push(byFirstChunk, `${entry.length}:${entry.checksum}`, prefix);
       push(byPrefix, prefix, entry);
+      if (!isRecord(entry)) push(byFirstChunk, `${entry.length}:${entry.checksum}`, prefix);
     }
     const chunkIds = new Set<string>();
     for (const { id, slice, firstChunk } of videos) {
       let object = this.#objects.get(id);
       if (object === undefined) {
-        const prefix = byFirstChunk
-          .get(firstChunk)
-          ?.find((candidate) => sumOf(byPrefix.get(candidate)!.map(({ length }) => length)) === slice.size);
+        const prefix = byFirstChunk.get(firstChunk)?.find((candidate) => {
+          const own = byPrefix.get(candidate)!.filter((entry) => !isRecord(entry));
+          return sumOf(own.map(({ length }) => length)) === slice.size;
+        });
         if (prefix === undefined) {
           problems.add('incomplete-video', `video ${id} of ${slice.size} bytes is not whole on any nodes`);
           continue;
@@ -314,6 +316,11 @@ export class PlacementChecker {
       problems.add('stranger', `chunk ${chunkId} of no video lies on ${where}`);
     }
   }
+}
+
+/** A copy of what the database says of the video; no part of its bytes. */
+function isRecord({ id }: ChunkEntryLine): boolean {
+  return recordPartOf(id) !== undefined;
 }
 
 class ProblemList {
