@@ -42,7 +42,8 @@ export const SEND_IDLE_TIMEOUT_MS = 120_000;
 /** Longest time without a byte from a node or coordinator that chunks are pulled from. */
 export const SOURCE_IDLE_TIMEOUT_MS = 10_000;
 export const SOURCE_CONNECT_TIMEOUT_MS = 3000;
-export const SOURCE_IDLE_CONNECTIONS = 4;
+/** As many as one range pull uses. */
+export const SOURCE_IDLE_CONNECTIONS = 16;
 
 /** Longest JSON request body. */
 export const JSON_BYTES_MAX = 16 * 1024;
@@ -50,6 +51,16 @@ export const LIST_LIMIT_DEFAULT = 1000;
 export const LIST_LIMIT_MAX = 10_000;
 /** Longest page of another node's listing. */
 export const LIST_PAGE_BYTES_MAX = 4 * MIB;
+/**
+ * Chunks up to this length are pulled many at a time, so that they share the syncs which cost most of their time, and
+ * into buffers of their own, which are small.
+ */
+export const PULL_SMALL_BYTES_MAX = BLOCK_BYTES;
+export const PULL_SMALL_AT_ONCE = 16;
+/** Chunks in a row that are not what the source lists, after which its listing is not believed any more. */
+export const PULL_FAILURES_IN_A_ROW_MAX = 5;
+/** Chunks that a pull names among those it could not copy. */
+export const PULL_FAILED_NAMED_MAX = 20;
 /** Entries asked for at a time while a range is pulled. */
 export const PULL_PAGE_LIMIT = 1000;
 export const PULL_PROGRESS_INTERVAL_MS = 1000;

@@ -41,7 +41,8 @@ export const pullRangeSchema = z.strictObject({
   /** Go on behind this cursor of an earlier pull's progress. */
   after: z.string().max(100).optional(),
   bytesPerSecond: z.int().positive().optional(),
-  concurrency: z.int().min(1).max(16).default(2),
+  /** Chunks fetched at a time; does not count short ones, of which more are. */
+  concurrency: z.int().min(1).max(16).default(3),
 });
 export type PullRange = z.infer<typeof pullRangeSchema>;
 
@@ -51,6 +52,14 @@ export const pullProgressSchema = z.object({
   copiedBytes: count,
   /** Chunks that were here already. */
   present: count,
+  /**
+   * Chunks passed over because the source has no sound copy of what it lists, or this node another chunk with that
+   * id. They have to come from elsewhere. An older node ends the pull instead.
+   */
+  failed: count.default(0),
+  /** Ids of the first of them. */
+  failedChunks: z.array(z.string().regex(CHUNK_ID_PATTERN)).max(20).default([]),
+  /** Up to here every chunk of the listing is here or has failed; the `after` of a pull that goes on. */
   cursor: z.string().nullable(),
   done: z.boolean().optional(),
   error: z.object({ code: z.string(), detail: z.string() }).optional(),

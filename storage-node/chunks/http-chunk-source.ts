@@ -46,17 +46,20 @@ export class HttpChunkSource implements ChunkSource {
 async function refusalOf(response: ByteResponse): Promise<AppError> {
   const text = await response.text(PROBLEM_BYTES_MAX);
   const code = response.status === 404 ? 'source_missing' : 'source_failed';
-  return new AppError(code, `The source answered ${response.status}${problemCodeOf(text)}.`, {
+  const sourceCode = problemCodeOf(text);
+  const reason = sourceCode === undefined ? '' : ` (${sourceCode})`;
+  return new AppError(code, `The source answered ${response.status}${reason}.`, {
     retryable: response.status >= 500,
+    details: { sourceCode },
   });
 }
 
-function problemCodeOf(text: string): string {
+function problemCodeOf(text: string): string | undefined {
   try {
     const { code } = JSON.parse(text) as { code?: unknown };
-    return typeof code === 'string' && /^[a-z_]{1,60}$/.test(code) ? ` (${code})` : '';
+    return typeof code === 'string' && /^[a-z_]{1,60}$/.test(code) ? code : undefined;
   } catch {
-    return '';
+    return undefined;
   }
 }
 

@@ -47,8 +47,14 @@ export class PeerNode {
     signal: AbortSignal,
   ): AsyncGenerator<ListedChunk> {
     let cursor = after;
+    let coming = this.#fetchPage(first, last, cursor, signal);
     for (;;) {
-      const page = await this.#fetchPage(first, last, cursor, signal);
+      const page = await coming;
+      if (page.next !== undefined) {
+        // While this page is worked off, the next one is on its way.
+        coming = this.#fetchPage(first, last, page.next, signal);
+        coming.catch(() => {});
+      }
       for (const line of page.text.split('\n')) {
         if (line === '') continue;
         const chunk = parseLine(line);

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { systemClock } from '../../lib/clock/clock.ts';
 import {
   type ChunkEntryLine,
   chunkEntrySchema,
@@ -117,11 +118,13 @@ it('copies a range from another node, once', async () => {
   await fill(source, 1, 30);
   await fill(node, 5, 7);
   const lines = await pull(node, rangeTarget(100, 2500), { source: source.url, concurrency: 4 });
-  expect(lines[0]).toEqual({ copied: 0, copiedBytes: 0, present: 0, cursor: null });
+  const nothingFailed = { failed: 0, failedChunks: [] };
+  expect(lines[0]).toEqual({ copied: 0, copiedBytes: 0, present: 0, ...nothingFailed, cursor: null });
   expect(lines.at(-1)).toEqual({
     copied: 22,
     copiedBytes: 22 * LENGTH,
     present: 3,
+    ...nothingFailed,
     cursor: `${formatPosition(2500)}-${idOf(25)}`,
     done: true,
   });
@@ -147,7 +150,6 @@ it('goes on where a pull stopped because the source failed', async () => {
   });
   const failed = (await pull(node, ALL, { source: failing, concurrency: 3 })).at(-1)!;
   expect(failed).toMatchObject({ error: { code: 'source_failed' } });
-  expect(failed.copied).toBeGreaterThan(5);
   // Everything up to the cursor is here; what is behind it may be.
   const upTo = Number.parseInt(failed.cursor!.slice(0, 8), 16);
   expect(await node.repository.digest(0, upTo)).toEqual(await source.repository.digest(0, upTo));
@@ -193,8 +195,19 @@ it('takes nothing from a source that lies about its chunks', async () => {
     });
     return (await pull(node, rangeTarget(0, 1000), { source, concurrency: 1 })).at(-1)!;
   };
-  // Other bytes than listed.
-  expect(await lie(line(1) + line(2))).toMatchObject({ copied: 1, error: { code: 'checksum_mismatch' } });
+  // Other bytes than listed: one may be damaged, but not chunk after chunk.
+  expect(await lie(line(1) + line(2))).toMatchObject({
+    copied: 1,
+    failed: 1,
+    failedChunks: [idOf(2)],
+    cursor: `${formatPosition(200)}-${idOf(2)}`,
+    done: true,
+  });
+  const lies = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => line(number)).join('');
+  expect(await lie(lies)).toMatchObject({
+    present: 1,
+    error: { code: 'checksum_mismatch', detail: expect.stringContaining('chunk 0000') },
+  });
   // Listings that would never end, that leave the range, or that are out of order.
   const cursor = `${formatPosition(100)}-${idOf(1)}`;
   expect(await lie(line(1), cursor)).toMatchObject({ present: 1, error: { code: 'source_failed' } });
@@ -206,13 +219,13 @@ it('takes nothing from a source that lies about its chunks', async () => {
   expect(node.repository.stats().chunkCount).toBe(1);
 });
 
-it('stops at a chunk that differs, and at the end of its capacity', async () => {
+it('passes over a chunk that differs, and stops at the end of its capacity', async () => {
   const source = await startTestNode();
   await fill(source, 1, 5);
   const node = await startTestNode();
   await node.repository.put({ position: 300, id: idOf(3), bytes: bytesOf(99, LENGTH) });
   const differs = (await pull(node, ALL, { source: source.url, concurrency: 1 })).at(-1);
-  expect(differs).toMatchObject({ copied: 2, error: { code: 'chunk_conflict' } });
+  expect(differs).toMatchObject({ copied: 4, failed: 1, failedChunks: [idOf(3)], done: true });
 
   const repository = new MemoryVideoRepository({
     capacityBytes: EMPTY_REPOSITORY_BYTES + 3 * storedBytes(LENGTH),
@@ -220,7 +233,61 @@ it('stops at a chunk that differs, and at the end of its capacity', async () => 
   });
   const small = await startTestNode({ repository });
   const full = (await pull(small, ALL, { source: source.url, concurrency: 1 })).at(-1);
-  expect(full).toMatchObject({ copied: 3, error: { code: 'insufficient_storage' } });
+  expect(full).toMatchObject({ copied: 3, failed: 0, error: { code: 'insufficient_storage' } });
+});
+
+it('copies all but what the source finds damaged, and takes that from another one', async () => {
+  const bytes = (number: number) => bytesOf(number, 1_200_000);
+  const sources = [];
+  for (let copy = 0; copy < 2; copy++) {
+    const repository = new MemoryVideoRepository({ capacityBytes: 256 * 1024 * 1024, clock: systemClock });
+    sources.push({ repository, node: await startTestNode({ repository }) });
+    await fill(sources[copy]!.node, 1, 30);
+    for (let number = 40; number < 44; number++) {
+      await repository.put({ position: number * 100, id: idOf(number), bytes: bytes(number) });
+    }
+  }
+  const [bad, good] = sources as [(typeof sources)[0], (typeof sources)[0]];
+  // Damage that shows before the first byte is sent, and damage that cuts the connection later.
+  for (const number of [3, 4, 5, 6, 7, 8]) bad.repository.damage(number * 100, idOf(number), 9);
+  bad.repository.damage(4100, idOf(41), 1_150_000);
+  const node = await startTestNode();
+  const last = (await pull(node, ALL, { source: bad.node.url })).at(-1)!;
+  expect(last).toMatchObject({
+    copied: 27,
+    failed: 7,
+    done: true,
+    cursor: `${formatPosition(4300)}-${idOf(43)}`,
+  });
+  expect(last.failedChunks.toSorted()).toEqual([3, 4, 5, 6, 7, 8, 41].map(idOf));
+  const rest = (await pull(node, ALL, { source: good.node.url })).at(-1);
+  expect(rest).toMatchObject({ copied: 7, present: 27, failed: 0, done: true });
+  expect(await digestOf(node)).toEqual(await digestOf(good.node));
+});
+
+it('names twenty of the chunks that failed, and counts all', async () => {
+  const repository = new MemoryVideoRepository({ capacityBytes: 256 * 1024 * 1024, clock: systemClock });
+  const source = await startTestNode({ repository });
+  await fill(source, 1, 30);
+  for (let number = 1; number <= 25; number++) repository.damage(number * 100, idOf(number), 0);
+  const last = (await pull(await startTestNode(), ALL, { source: source.url })).at(-1)!;
+  expect(last).toMatchObject({ copied: 5, failed: 25, done: true });
+  expect(last.failedChunks).toHaveLength(20);
+});
+
+it('gives up on a source that stalls', async () => {
+  const source = await startTestNode();
+  await fill(source, 1, 5);
+  const stalling = await serveWith(async (request, response) => {
+    if (request.url!.startsWith(chunkTarget(300, idOf(3)))) return;
+    const answer = await fetch(source.url + request.url);
+    const body = Buffer.from(await answer.arrayBuffer());
+    response.writeHead(answer.status, { 'content-length': body.length }).end(body);
+  });
+  const node = await startTestNode({ sourceIdleTimeoutMs: 1000 });
+  const last = (await pull(node, ALL, { source: stalling })).at(-1)!;
+  expect(last).toMatchObject({ error: { code: 'source_stalled', detail: expect.stringContaining(idOf(3)) } });
+  expect(last.cursor).toBe(`${formatPosition(200)}-${idOf(2)}`);
 });
 
 it('passes over what the source deleted in the meantime', async () => {
@@ -262,18 +329,18 @@ it('stops when the client hangs up, and when the node stops', async () => {
     }
     response.end(Buffer.from(await (await fetch(source.url + request.url)).arrayBuffer()));
   });
-  const body = JSON.stringify({ source: hanging, concurrency: 2 });
+  const body = JSON.stringify({ source: hanging });
 
   const leaving = await startTestNode();
   const abort = new AbortController();
   await leaving.request('POST', `${ALL}/pull`, { body, signal: abort.signal });
-  await until(() => fetching === 2);
+  await until(() => fetching === 5);
   abort.abort();
   await until(() => fetching === 0);
 
   const stopping = await startTestNode();
   const pulling = pull(stopping, ALL, { source: hanging });
-  await until(() => fetching === 2);
+  await until(() => fetching === 5);
   stopping.stop();
   expect((await pulling).at(-1)).toMatchObject({ error: { code: 'server_stopping' } });
   await until(() => fetching === 0);

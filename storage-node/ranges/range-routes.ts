@@ -21,6 +21,7 @@ import { NDJSON } from '../ndjson.ts';
 import { invalid, parseJson, parseLimit, parseRange } from '../parse-request.ts';
 import { parseCursor } from '../repository/chunk-name.ts';
 import type { ChunkEntry, VideoRepository } from '../repository/video-repository.ts';
+import { ChunkCopier } from './chunk-copier.ts';
 import { RangePull } from './range-pull.ts';
 
 export interface RangeRoutesOptions {
@@ -38,6 +39,7 @@ export interface RangeRoutesOptions {
 /** `/ranges/{first}-{last}`. */
 export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
   const { repository } = options;
+  const copier = new ChunkCopier(options);
   const routes = new Hono<NodeEnv>();
 
   routes.get('/:range', async (context) => {
@@ -64,7 +66,7 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
     const { first, last } = parseRange(context);
     const request = await parseJson(context, pullRangeSchema);
     if (request.after !== undefined) parseCursor(request.after);
-    await streamPull(context, new RangePull(request, options), { first, last }, options);
+    await streamPull(context, new RangePull(request, { ...options, copier }), { first, last }, options);
     return RESPONSE_ALREADY_SENT;
   });
 
