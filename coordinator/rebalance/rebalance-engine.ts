@@ -14,13 +14,10 @@ import type { ObjectRepository } from '../objects/object-repository.ts';
 import { finishRebalance } from './finish-rebalance.ts';
 import {
   DROPS_MAX,
-  ENGINE_POLL_MS,
-  PROGRESS_INTERVAL_MS,
+  ENGINE_PACE,
+  type EnginePace,
   REBALANCE_LEASE,
   REBALANCE_LEASE_MS,
-  RETRY_MAX_MS,
-  RETRY_MIN_MS,
-  STEP_COALESCE_MS,
   THROTTLE_INTERVAL_MS,
   WINDOW_RANGES,
 } from './limits.ts';
@@ -43,6 +40,7 @@ export interface RebalanceEngineOptions {
   readonly onEvent: (kind: string, details: Readonly<Record<string, unknown>>, isProgress: boolean) => void;
   readonly leaseMs?: number | undefined;
   readonly windowRanges?: number | undefined;
+  readonly pace?: EnginePace | undefined;
 }
 
 /** A range on its way to one node that gains it. */
@@ -118,7 +116,7 @@ export class RebalanceEngine implements AsyncDisposable {
       } catch (error) {
         if (!signal.aborted) logger.warn({ err: error }, 'the rebalance was interrupted and will go on');
       }
-      await this.#pause(ENGINE_POLL_MS, signal);
+      await this.#pause((this.#options.pace ?? ENGINE_PACE).pollMs, signal);
     }
     await leases.release(REBALANCE_LEASE).catch(() => {});
   }
@@ -177,6 +175,7 @@ class RebalanceRun {
   readonly #copier: RangeCopier;
   readonly #dropper: RangeDropper;
   readonly #throttle: Throttle;
+  readonly #pace: EnginePace;
   readonly #estimate = new ProgressEstimate();
   readonly #copies = new Map<string, CopyTask>();
   readonly #drops = new Map<string, DropTask>();
@@ -204,6 +203,7 @@ class RebalanceRun {
     this.#rebalances = rebalances;
     this.#record = record;
     this.#id = record.id;
+    this.#pace = options.pace ?? ENGINE_PACE;
     const { inventory, objects, cluster } = options;
     this.#copier = new RangeCopier({ inventory, objects, placement: cluster });
     this.#dropper = new RangeDropper({ inventory, objects, enter: () => cluster.enter() });
@@ -254,11 +254,11 @@ class RebalanceRun {
         }
         // 3. What is ready goes one phase further; a moment's patience takes along more of it.
         if (this.#countReady(state) > 0) {
-          await this.#options.clock.sleep(STEP_COALESCE_MS, signal);
+          await this.#options.clock.sleep(this.#pace.coalesceMs, signal);
           await this.#advance(state);
           break;
         }
-        await this.#untilAwake(PROGRESS_INTERVAL_MS, signal);
+        await this.#untilAwake(this.#pace.progressMs, signal);
         await this.#readRecord();
         if ((await this.#rings.step()) !== state.step) break;
       }
@@ -508,7 +508,7 @@ class RebalanceRun {
       if ('chunks' in task) this.#copies.delete(keyOf(task.range, task.nodeId));
       return;
     }
-    const delayMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** task.failures);
+    const delayMs = Math.min(this.#pace.retryMaxMs, this.#pace.retryMinMs * 2 ** task.failures);
     task.failures++;
     task.notBeforeMs = this.#options.clock.monotonicMs() + delayMs;
     task.problem = error instanceof Error ? error.message : String(error);
@@ -616,7 +616,7 @@ class RebalanceRun {
   async #tellProgress(): Promise<void> {
     const { clock, logger, onEvent } = this.#options;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#lastProgressMs < PROGRESS_INTERVAL_MS) return;
+    if (nowMs - this.#lastProgressMs < this.#pace.progressMs) return;
     this.#lastProgressMs = nowMs;
     const open = [...this.#planned.values()];
     const partial = { chunks: 0, bytes: 0, copies: 0 };
