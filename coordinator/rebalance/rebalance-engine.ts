@@ -205,7 +205,8 @@ class RebalanceRun {
     this.#id = record.id;
     this.#pace = options.pace ?? ENGINE_PACE;
     const { inventory, objects, cluster } = options;
-    this.#copier = new RangeCopier({ inventory, objects, placement: cluster });
+    const isGivenUp = (id: string) => isLost(cluster, id);
+    this.#copier = new RangeCopier({ inventory, objects, placement: cluster, isGivenUp });
     this.#dropper = new RangeDropper({ inventory, objects, enter: () => cluster.enter() });
     this.#throttle = new Throttle(record.progress?.baselineMs ?? null);
     onWake(() => this.#awaken());
@@ -369,15 +370,13 @@ class RebalanceRun {
       return null;
     }
     const before = ownersOfRange(state.base, task.range).map(({ id }) => id);
-    const known = new Map(cluster.registeredNodes().map((node) => [node.id, node]));
+    const known = new Set(cluster.registeredNodes().map(({ id }) => id));
     const sources: StorageNode[] = [];
     let awaited = 0;
     for (const id of before) {
       const node = cluster.nodeById(id);
-      const registered = known.get(id);
-      const isGivenUp = registered === undefined || registered.state === 'lost';
-      if (node !== undefined && registered !== undefined && cluster.healthOf(id) === 'up') sources.push(node);
-      else if (!isGivenUp) awaited++;
+      if (node !== undefined && known.has(id) && cluster.healthOf(id) === 'up') sources.push(node);
+      else if (!isLost(cluster, id)) awaited++;
     }
     // R-W+1 of them hold everything that was acknowledged. Those that an operator gave up are not waited for.
     const needed = cluster.replicas - cluster.writeQuorum + 1;
@@ -713,6 +712,12 @@ function newDrop(range: number, nodeId: string): DropTask {
     notBeforeMs: Number.NEGATIVE_INFINITY,
     problem: null,
   };
+}
+
+/** Whether an operator has given the node up, so that nothing waits for it. */
+function isLost(cluster: Cluster, nodeId: string): boolean {
+  const node = cluster.registeredNodes().find(({ id }) => id === nodeId);
+  return node === undefined || node.state === 'lost';
 }
 
 function keyOf(range: number, nodeId: string): string {
