@@ -41,6 +41,7 @@ export interface RebalanceEngineOptions {
   readonly leaseMs?: number | undefined;
   readonly windowRanges?: number | undefined;
   readonly pace?: EnginePace | undefined;
+  readonly dropLifetimeS?: number | undefined;
 }
 
 /** A range on its way to one node that gains it. */
@@ -207,7 +208,8 @@ class RebalanceRun {
     const { inventory, objects, cluster } = options;
     const isGivenUp = (id: string) => isLost(cluster, id);
     this.#copier = new RangeCopier({ inventory, objects, placement: cluster, isGivenUp });
-    this.#dropper = new RangeDropper({ inventory, objects, enter: () => cluster.enter() });
+    const { dropLifetimeS: lifetimeS } = options;
+    this.#dropper = new RangeDropper({ inventory, objects, enter: () => cluster.enter(), lifetimeS });
     this.#throttle = new Throttle(record.progress?.baselineMs ?? null);
     onWake(() => this.#awaken());
   }
@@ -484,6 +486,8 @@ class RebalanceRun {
         signal,
       );
       task.state = isGone ? 'done' : 'waiting';
+      // Written to, or the ring moved on: what is different will be known in a moment.
+      if (!isGone) task.notBeforeMs = this.#options.clock.monotonicMs() + this.#pace.retryMinMs;
       task.problem = null;
     } catch (error) {
       this.#fail(task, error, outer);
