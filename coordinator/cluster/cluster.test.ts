@@ -235,6 +235,37 @@ test('reports ask the nodes that are not down', async () => {
   });
 });
 
+test('one that starts while there is a ring acknowledges its step, however slowly it joins the others', async () => {
+  await storeNodes(3);
+  await storeLayout(1);
+  const { notifications } = database;
+  const slow: DatabaseHandle = {
+    ...database,
+    notifications: {
+      publish: (...parameters) => notifications.publish(...parameters),
+      onGap: (listener) => notifications.onGap(listener),
+      async subscribe(channel, listener) {
+        for (let query = 0; query < 20; query++)
+          await database.kysely.selectFrom('ring').select('step').execute();
+        return notifications.subscribe(channel, listener);
+      },
+    },
+  };
+  const cluster = stack.use(
+    await Cluster.open({
+      database: slow,
+      probe,
+      clock,
+      logger: silentLogger,
+      replicas: 3,
+      rangeCount: RANGES,
+    }),
+  );
+  expect(cluster.state?.step).toBe(1);
+  await cluster.presence.barrier(1, AbortSignal.timeout(5000));
+  cluster.enter().leave();
+});
+
 // The last test: it closes the database that they share.
 test('when the database is gone the last view stays', async () => {
   await storeNodes(3);

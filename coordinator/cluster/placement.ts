@@ -30,9 +30,10 @@ export interface ReadSources {
 export interface RingPermit {
   /**
    * Whether the view still counts. Once it does not, others may act as if this process had stopped, so nothing that
-   * was done under the permit may be acknowledged any more.
+   * was done under the permit may be acknowledged any more. With `forMs`: whether it will count for that long, even if
+   * this process does nothing more.
    */
-  isValid(): boolean;
+  isValid(forMs?: number): boolean;
   /** To be called exactly when nothing is under way under the permit any more; idempotent. */
   leave(): void;
 }

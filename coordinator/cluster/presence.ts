@@ -44,6 +44,8 @@ export class Presence implements AsyncDisposable {
   #acknowledged = 0;
   /** The latest step that the others were told of. */
   #told = 0;
+  /** Before that, who opens this is about to read the ring, and nobody could acknowledge what it would be told of. */
+  #isOpen = false;
   /** Woken when any coordinator acknowledges something. */
   readonly #waiting = new Set<() => void>();
 
@@ -67,6 +69,7 @@ export class Presence implements AsyncDisposable {
     const loop = repeat(options.clock, interval, signal, () => presence.#tryRenew());
     presence.#stack.defer(() => loop);
     stack.move();
+    presence.#isOpen = true;
     return presence;
   }
 
@@ -112,7 +115,10 @@ export class Presence implements AsyncDisposable {
       if (behind === 0) return;
       const pause = new AbortController();
       const either = AbortSignal.any([signal, pause.signal]);
-      await Promise.race([woken, this.#options.clock.sleep(BARRIER_POLL_MS, either).catch(() => {})]);
+      await Promise.race([
+        woken,
+        this.#options.clock.sleep(Math.min(BARRIER_POLL_MS, this.#ttlMs / 8), either).catch(() => {}),
+      ]);
       pause.abort();
     }
   }
@@ -184,7 +190,7 @@ export class Presence implements AsyncDisposable {
     const { database, gate, onBehind } = this.#options;
     const row = await database.kysely.selectFrom('ring').select('step').executeTakeFirst();
     if ((row?.step ?? 0) === gate.step) return true;
-    onBehind();
+    if (this.#isOpen) onBehind();
     return false;
   }
 

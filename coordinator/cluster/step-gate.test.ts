@@ -23,6 +23,16 @@ test('when the lease has run out, nothing begins and nothing that began counts',
   expect(() => gate.enter()).toThrow();
 });
 
+test('a permit says for how long it counts at least', async () => {
+  const { clock, gate } = openGate();
+  const permit = gate.enter();
+  expect(permit.isValid(999)).toBe(true);
+  expect(permit.isValid(1000)).toBe(false);
+  await clock.advance(500);
+  expect(permit.isValid(499)).toBe(true);
+  expect(permit.isValid(500)).toBe(false);
+});
+
 test('after a gap a new lease does not revive the permits of the old one', async () => {
   const { clock, gate } = openGate();
   const permit = gate.enter();

@@ -57,7 +57,7 @@ export class StepGate {
     this.#underWay.set(step, (this.#underWay.get(step) ?? 0) + 1);
     let hasLeft = false;
     return {
-      isValid: () => this.isOpen && this.#term === term,
+      isValid: (forMs = 0) => this.#clock.monotonicMs() + forMs < this.#validUntilMs && this.#term === term,
       leave: () => {
         if (hasLeft) return;
         hasLeft = true;

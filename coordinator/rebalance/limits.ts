@@ -5,12 +5,26 @@ const MIB = 1024 * 1024;
 export const REBALANCE_LEASE = 'rebalance';
 /** How long after the death of the coordinator that runs a rebalance another one takes it over. */
 export const REBALANCE_LEASE_MS = 10_000;
-/** Without a notification, how often the engine looks whether there is something to do. */
-export const ENGINE_POLL_MS = 2000;
-/** Ranges that become ready within this time go on in one step. */
-export const STEP_COALESCE_MS = 100;
-/** What is under way is told this often. */
-export const PROGRESS_INTERVAL_MS = 1000;
+/** How often the engine does what it does again and again, milliseconds. */
+export interface EnginePace {
+  /** Without a notification, it looks this often whether there is something to do. */
+  readonly pollMs: number;
+  /** Ranges that become ready within this time go on in one step. */
+  readonly coalesceMs: number;
+  /** What is under way is told this often. */
+  readonly progressMs: number;
+  /** Pause before a range that failed is tried again; doubled with every failure up to the most. */
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+}
+
+export const ENGINE_PACE: EnginePace = {
+  pollMs: 2000,
+  coalesceMs: 100,
+  progressMs: 1000,
+  retryMinMs: 500,
+  retryMaxMs: 15_000,
+};
 
 /** Copies under way at a time, in all and for one node that gains; and how many of them read from one node. */
 export const CONCURRENCY_DEFAULT = 4;
@@ -19,10 +33,6 @@ export const CONCURRENCY_MAX = 64;
 export const WINDOW_RANGES = 256;
 /** Chunks that a node copies at a time within one range. */
 export const PULL_CONCURRENCY = 2;
-
-/** Pause before a range whose copy failed is tried again; doubled with every failure up to the most. */
-export const RETRY_MIN_MS = 500;
-export const RETRY_MAX_MS = 15_000;
 
 /** Entries asked for at a time when listings are compared. */
 export const COMPARE_PAGE_CHUNKS = 2000;

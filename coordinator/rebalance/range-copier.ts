@@ -12,6 +12,8 @@ export interface RangeCopierOptions {
   readonly inventory: NodeInventory;
   readonly objects: Pick<ObjectRepository, 'chunksBetween' | 'aliveAmong'>;
   readonly placement: Pick<Placement, 'readSourcesOf' | 'healthOf'>;
+  /** Whether an operator has said that the node will not come back: nobody waits for it. */
+  readonly isGivenUp: (nodeId: string) => boolean;
 }
 
 /** One node that is to get one range. */
@@ -70,7 +72,13 @@ export class RangeCopier {
           onProgress(done.chunks, done.bytes);
         };
         const options = { source, bytesPerSecond, concurrency: PULL_CONCURRENCY };
-        await inventory.pullRange(target, interval, options, take, signal);
+        try {
+          await inventory.pullRange(target, interval, options, take, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          // What this source could not give may come from another; in the end all has to be there.
+          if (isTargetsFault(error)) throw error;
+        }
       }
       // 2. What the sources have beyond that: they may have been written to meanwhile, or one had a damaged chunk.
       digest = await this.#commonDigest([target, ...sources], interval, signal);
@@ -127,10 +135,12 @@ export class RangeCopier {
     const fetchPage = async () => {
       const alive = await objects.aliveAmong(page.map(({ id }) => id));
       for (const chunk of page.filter(({ id }) => alive.has(id))) {
-        if (await this.#fetch(chunk, target, signal)) {
+        const outcome = await this.#fetch(chunk, target, signal);
+        if (outcome === 'copied') {
           done.chunks += 1;
           done.bytes += chunk.length;
-        } else {
+        } else if ((await objects.aliveAmong([chunk.id])).has(chunk.id)) {
+          if (outcome !== 'nowhere') throw outcome;
           lost += 1;
         }
       }
@@ -144,30 +154,36 @@ export class RangeCopier {
     return lost;
   }
 
-  /** False when every node answers and none has the chunk; rejects when one that might have it does not answer. */
-  async #fetch(chunk: ChunkRef, target: StorageNode, signal: AbortSignal): Promise<boolean> {
-    const { inventory, placement } = this.#options;
+  /**
+   * From whichever node has it. `nowhere` when every node answers and none does; an error to be thrown when one that
+   * might have it does not answer. It may also have been deleted meanwhile.
+   */
+  async #fetch(
+    chunk: ChunkRef,
+    target: StorageNode,
+    signal: AbortSignal,
+  ): Promise<'copied' | 'nowhere' | AppError> {
+    const { inventory, placement, isGivenUp } = this.#options;
     const { owners, others } = placement.readSourcesOf(chunk.position);
     let problem: unknown;
     for (const source of [...owners, ...others]) {
       if (source.id === target.id) continue;
-      if (placement.healthOf(source.id) === 'down') {
-        problem ??= new AppError<ErrorCode>('node_unreachable', `Node ${source.id} is down.`);
-        continue;
-      }
       try {
+        if (placement.healthOf(source.id) === 'down') {
+          throw new AppError<ErrorCode>('node_unreachable', `Node ${source.id} is down.`);
+        }
         if (!(await inventory.has(source, chunk, signal))) continue;
         await inventory.pullChunk(target, chunk, source, signal);
-        return true;
+        return 'copied';
       } catch (error) {
         signal.throwIfAborted();
         // The target's own trouble is no reason to ask others.
         if (isTargetsFault(error)) throw error;
-        problem = error;
+        if (!isGivenUp(source.id)) problem = error;
       }
     }
-    if (problem === undefined) return false;
-    throw new AppError<ErrorCode>(
+    if (problem === undefined) return 'nowhere';
+    return new AppError<ErrorCode>(
       'copy_incomplete',
       `Chunk ${chunk.id} is not on any node that answers; a node that does not may have it.`,
       { cause: problem, retryable: true },

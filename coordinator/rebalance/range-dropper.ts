@@ -10,6 +10,8 @@ export interface RangeDropperOptions {
   readonly objects: Pick<ObjectRepository, 'aliveAmong'>;
   /** Asks for a permit of the ring. */
   readonly enter: () => RingPermit;
+  /** How long a node may take to begin a drop after it was asked. */
+  readonly lifetimeS?: number | undefined;
 }
 
 export interface RangeDrop {
@@ -39,7 +41,7 @@ export class RangeDropper {
    * be any more: then look at the ring again. Rejects when a node does not answer.
    */
   async drop({ interval, from, owners, mayDrop }: RangeDrop, signal: AbortSignal): Promise<boolean> {
-    const { inventory, enter } = this.#options;
+    const { inventory, enter, lifetimeS = DROP_LIFETIME_S } = this.#options;
     const held = await inventory.digest(from, interval, signal);
     if (held.count === 0) return true;
     const digests = await Promise.all(owners.map((owner) => inventory.digest(owner, interval, signal)));
@@ -49,14 +51,10 @@ export class RangeDropper {
     signal.throwIfAborted();
     const permit = enter();
     try {
-      // No step begins anywhere while the permit is out, so the node cannot become an owner again before this ends.
-      if (!mayDrop() || !permit.isValid()) return false;
-      return await inventory.drop(
-        from,
-        interval,
-        { digest: held.digest, lifetimeS: DROP_LIFETIME_S },
-        signal,
-      );
+      // No step begins anywhere while the permit is out, so the node cannot become an owner again before this ends. And
+      // if nobody waits for this coordinator any more, the node has begun by then, or never will.
+      if (!mayDrop() || !permit.isValid(lifetimeS * 1000)) return false;
+      return await inventory.drop(from, interval, { digest: held.digest, lifetimeS }, signal);
     } finally {
       permit.leave();
     }

@@ -14,13 +14,10 @@ import type { ObjectRepository } from '../objects/object-repository.ts';
 import { finishRebalance } from './finish-rebalance.ts';
 import {
   DROPS_MAX,
-  ENGINE_POLL_MS,
-  PROGRESS_INTERVAL_MS,
+  ENGINE_PACE,
+  type EnginePace,
   REBALANCE_LEASE,
   REBALANCE_LEASE_MS,
-  RETRY_MAX_MS,
-  RETRY_MIN_MS,
-  STEP_COALESCE_MS,
   THROTTLE_INTERVAL_MS,
   WINDOW_RANGES,
 } from './limits.ts';
@@ -45,6 +42,8 @@ export interface RebalanceEngineOptions {
   readonly onMoved?: ((ranges: readonly number[], transaction: Transaction) => Promise<void>) | undefined;
   readonly leaseMs?: number | undefined;
   readonly windowRanges?: number | undefined;
+  readonly pace?: EnginePace | undefined;
+  readonly dropLifetimeS?: number | undefined;
 }
 
 /** A range on its way to one node that gains it. */
@@ -120,7 +119,7 @@ export class RebalanceEngine implements AsyncDisposable {
       } catch (error) {
         if (!signal.aborted) logger.warn({ err: error }, 'the rebalance was interrupted and will go on');
       }
-      await this.#pause(ENGINE_POLL_MS, signal);
+      await this.#pause((this.#options.pace ?? ENGINE_PACE).pollMs, signal);
     }
     await leases.release(REBALANCE_LEASE).catch(() => {});
   }
@@ -179,6 +178,7 @@ class RebalanceRun {
   readonly #copier: RangeCopier;
   readonly #dropper: RangeDropper;
   readonly #throttle: Throttle;
+  readonly #pace: EnginePace;
   readonly #estimate = new ProgressEstimate();
   readonly #copies = new Map<string, CopyTask>();
   readonly #drops = new Map<string, DropTask>();
@@ -206,9 +206,12 @@ class RebalanceRun {
     this.#rebalances = rebalances;
     this.#record = record;
     this.#id = record.id;
+    this.#pace = options.pace ?? ENGINE_PACE;
     const { inventory, objects, cluster } = options;
-    this.#copier = new RangeCopier({ inventory, objects, placement: cluster });
-    this.#dropper = new RangeDropper({ inventory, objects, enter: () => cluster.enter() });
+    const isGivenUp = (id: string) => isLost(cluster, id);
+    this.#copier = new RangeCopier({ inventory, objects, placement: cluster, isGivenUp });
+    const { dropLifetimeS: lifetimeS } = options;
+    this.#dropper = new RangeDropper({ inventory, objects, enter: () => cluster.enter(), lifetimeS });
     this.#throttle = new Throttle(record.progress?.baselineMs ?? null);
     onWake(() => this.#awaken());
   }
@@ -256,11 +259,11 @@ class RebalanceRun {
         }
         // 3. What is ready goes one phase further; a moment's patience takes along more of it.
         if (this.#countReady(state) > 0) {
-          await this.#options.clock.sleep(STEP_COALESCE_MS, signal);
+          await this.#options.clock.sleep(this.#pace.coalesceMs, signal);
           await this.#advance(state);
           break;
         }
-        await this.#untilAwake(PROGRESS_INTERVAL_MS, signal);
+        await this.#untilAwake(this.#pace.progressMs, signal);
         await this.#readRecord();
         if ((await this.#rings.step()) !== state.step) break;
       }
@@ -371,15 +374,13 @@ class RebalanceRun {
       return null;
     }
     const before = ownersOfRange(state.base, task.range).map(({ id }) => id);
-    const known = new Map(cluster.registeredNodes().map((node) => [node.id, node]));
+    const known = new Set(cluster.registeredNodes().map(({ id }) => id));
     const sources: StorageNode[] = [];
     let awaited = 0;
     for (const id of before) {
       const node = cluster.nodeById(id);
-      const registered = known.get(id);
-      const isGivenUp = registered === undefined || registered.state === 'lost';
-      if (node !== undefined && registered !== undefined && cluster.healthOf(id) === 'up') sources.push(node);
-      else if (!isGivenUp) awaited++;
+      if (node !== undefined && known.has(id) && cluster.healthOf(id) === 'up') sources.push(node);
+      else if (!isLost(cluster, id)) awaited++;
     }
     // R-W+1 of them hold everything that was acknowledged. Those that an operator gave up are not waited for.
     const needed = cluster.replicas - cluster.writeQuorum + 1;
@@ -487,6 +488,8 @@ class RebalanceRun {
         signal,
       );
       task.state = isGone ? 'done' : 'waiting';
+      // Written to, or the ring moved on: what is different will be known in a moment.
+      if (!isGone) task.notBeforeMs = this.#options.clock.monotonicMs() + this.#pace.retryMinMs;
       task.problem = null;
     } catch (error) {
       this.#fail(task, error, outer);
@@ -510,7 +513,7 @@ class RebalanceRun {
       if ('chunks' in task) this.#copies.delete(keyOf(task.range, task.nodeId));
       return;
     }
-    const delayMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** task.failures);
+    const delayMs = Math.min(this.#pace.retryMaxMs, this.#pace.retryMinMs * 2 ** task.failures);
     task.failures++;
     task.notBeforeMs = this.#options.clock.monotonicMs() + delayMs;
     task.problem = error instanceof Error ? error.message : String(error);
@@ -621,7 +624,7 @@ class RebalanceRun {
   async #tellProgress(): Promise<void> {
     const { clock, logger, onEvent } = this.#options;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#lastProgressMs < PROGRESS_INTERVAL_MS) return;
+    if (nowMs - this.#lastProgressMs < this.#pace.progressMs) return;
     this.#lastProgressMs = nowMs;
     const open = [...this.#planned.values()];
     const partial = { chunks: 0, bytes: 0, copies: 0 };
@@ -718,6 +721,12 @@ function newDrop(range: number, nodeId: string): DropTask {
     notBeforeMs: Number.NEGATIVE_INFINITY,
     problem: null,
   };
+}
+
+/** Whether an operator has given the node up, so that nothing waits for it. */
+function isLost(cluster: Cluster, nodeId: string): boolean {
+  const node = cluster.registeredNodes().find(({ id }) => id === nodeId);
+  return node === undefined || node.state === 'lost';
 }
 
 function keyOf(range: number, nodeId: string): string {
