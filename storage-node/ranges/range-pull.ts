@@ -20,6 +20,8 @@ export interface RangePullParts {
   readonly source: ChunkSource;
   readonly key: SigningKey;
   readonly clock: Clock;
+  /** Called with the length of each chunk that was copied. */
+  readonly onCopied?: (bytes: number) => void;
 }
 
 /** What became of a chunk; an error says why there is no copy of it that could be taken. */
@@ -172,6 +174,7 @@ export class RangePull {
     }
     this.#copied++;
     this.#copiedBytes += chunk.length;
+    this.#parts.onCopied?.(chunk.length);
   }
 
   /** Moves the cursor over every chunk that is done, up to the first that is not. */

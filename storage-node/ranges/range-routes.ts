@@ -17,6 +17,7 @@ import type { ChunkService } from '../chunks/chunk-service.ts';
 import type { ChunkSource } from '../chunks/chunk-source.ts';
 import { clientGoneSignal } from '../client-gone.ts';
 import { PULL_PROGRESS_INTERVAL_MS } from '../limits.ts';
+import type { NodeMetrics } from '../metrics.ts';
 import { NDJSON } from '../ndjson.ts';
 import { invalid, parseJson, parseLimit, parseRange } from '../parse-request.ts';
 import { parseCursor } from '../repository/chunk-name.ts';
@@ -28,6 +29,7 @@ export interface RangeRoutesOptions {
   readonly repository: VideoRepository;
   readonly service: ChunkService;
   readonly source: ChunkSource;
+  readonly metrics: Pick<NodeMetrics, 'bytesIn'>;
   /** Signs the requests to other nodes. */
   readonly key: SigningKey;
   readonly clock: Clock;
@@ -66,7 +68,9 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
     const { first, last } = parseRange(context);
     const request = await parseJson(context, pullRangeSchema);
     if (request.after !== undefined) parseCursor(request.after);
-    await streamPull(context, new RangePull(request, { ...options, copier }), { first, last }, options);
+    const onCopied = (bytes: number) => options.metrics.bytesIn.inc(bytes);
+    const pull = new RangePull(request, { ...options, copier, onCopied });
+    await streamPull(context, pull, { first, last }, options);
     return RESPONSE_ALREADY_SENT;
   });
 
