@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import { WHOLE_RING } from '../cluster/node-inventory.ts';
+import { ManualClock, settle } from '../cluster/test-support/manual-clock.ts';
+import { DROP_LIFETIME_S } from './limits.ts';
 import { RangeDropper } from './range-dropper.ts';
 import { createCopyWorld } from './test-support/copy-world.ts';
 import { chunkOf } from './test-support/memory-nodes.ts';
@@ -11,11 +13,13 @@ const OWNERS = ['a', 'b', 'c'];
 
 /** `old` held the range, which `a`, `b` and `c` own now. */
 function createWorld() {
+  const clock = new ManualClock();
   const world = createCopyWorld([...OWNERS, 'old'], OWNERS);
   const permits = { out: 0, validForMs: 60_000, asked: 0 };
   const dropper = new RangeDropper({
     inventory: world.nodes,
     objects: world.objects,
+    clock,
     enter: () => {
       permits.out++;
       permits.asked++;
@@ -37,7 +41,7 @@ function createWorld() {
       },
       signal,
     );
-  return { ...world, permits, drop, left: () => world.nodes.at('old').chunks.size };
+  return { ...world, permits, drop, clock, left: () => world.nodes.at('old').chunks.size };
 }
 
 test('what every owner holds is dropped', async () => {
@@ -149,13 +153,55 @@ test('a wrong digest makes it look twice and drops nothing', async () => {
   expect(left()).toBe(chunks.length);
 });
 
-test('the permit comes back when the drop fails', async () => {
-  const { nodes, drop, permits } = createWorld();
+test('the permit comes back when the drop fails, once the node can begin no more', async () => {
+  const { nodes, drop, permits, clock } = createWorld();
   nodes.put([...OWNERS, 'old'], ...chunks);
-  const dies = () => {
+  const dropped = drop(() => {
     nodes.at('old').fault = 'dead';
     return true;
+  });
+  dropped.catch(() => {});
+  await clock.advance(DROP_LIFETIME_S * 1000 - 1);
+  expect(permits).toMatchObject({ asked: 1, out: 1 });
+  await clock.advance(1);
+  await expect(dropped).rejects.toMatchObject({ code: 'node_unreachable' });
+  expect(permits.out).toBe(0);
+});
+
+test('a node that never answers is given up once it can begin no more, and not before', async () => {
+  const { nodes, drop, permits, clock } = createWorld();
+  nodes.put([...OWNERS, 'old'], ...chunks);
+  nodes.drop = (_node, _interval, _options, signal) =>
+    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  const abort = new AbortController();
+  const dropped = drop(() => true, abort.signal);
+  dropped.catch(() => {});
+  await clock.advance(1000);
+  abort.abort(new Error('the range goes elsewhere'));
+  await clock.advance(DROP_LIFETIME_S * 1000 - 1001);
+  expect(permits.out).toBe(1);
+  await clock.advance(1);
+  await expect(dropped).rejects.toThrow('the range goes elsewhere');
+  expect(permits.out).toBe(0);
+});
+
+test('a drop that is given up on its way keeps its permit until it has been carried out', async () => {
+  const { nodes, drop, left, permits } = createWorld();
+  nodes.put([...OWNERS, 'old'], ...chunks);
+  const arrival = Promise.withResolvers<void>();
+  const dropNow = nodes.drop.bind(nodes);
+  nodes.drop = async (...parameters) => {
+    await arrival.promise;
+    return dropNow(...parameters);
   };
-  await expect(drop(dies)).rejects.toMatchObject({ code: 'node_unreachable' });
-  expect(permits).toMatchObject({ asked: 1, out: 0 });
+  const abort = new AbortController();
+  const dropped = drop(() => true, abort.signal);
+  await expect.poll(() => permits.out).toBe(1);
+  abort.abort(new Error('the range goes elsewhere'));
+  await settle();
+  expect(permits.out).toBe(1);
+  arrival.resolve();
+  expect(await dropped).toBe(true);
+  expect(left()).toBe(0);
+  expect(permits.out).toBe(0);
 });

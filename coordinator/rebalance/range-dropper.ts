@@ -1,4 +1,5 @@
-import type { Interval, NodeInventory } from '../cluster/node-inventory.ts';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { type Interval, type NodeInventory, nodeCodeOf } from '../cluster/node-inventory.ts';
 import type { RingPermit, StorageNode } from '../cluster/placement.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
@@ -10,6 +11,7 @@ export interface RangeDropperOptions {
   readonly objects: Pick<ObjectRepository, 'aliveAmong'>;
   /** Asks for a permit of the ring. */
   readonly enter: () => RingPermit;
+  readonly clock: Clock;
   /** How long a node may take to begin a drop after it was asked. */
   readonly lifetimeS?: number | undefined;
 }
@@ -54,9 +56,43 @@ export class RangeDropper {
       // No step begins anywhere while the permit is out, so the node cannot become an owner again before this ends. And
       // if nobody waits for this coordinator any more, the node has begun by then, or never will.
       if (!mayDrop() || !permit.isValid(lifetimeS * 1000)) return false;
-      return await inventory.drop(from, interval, { digest: held.digest, lifetimeS }, signal);
+      return await this.#send(from, interval, { digest: held.digest, lifetimeS }, signal);
     } finally {
       permit.leave();
+    }
+  }
+
+  /**
+   * Ends only when the node has answered, or can begin no more: a request that is given up may be on its way still, or
+   * be carried out by a node that does not notice.
+   */
+  async #send(
+    from: StorageNode,
+    interval: Interval,
+    options: { readonly digest: string; readonly lifetimeS: number },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { inventory, clock } = this.#options;
+    const over = Promise.withResolvers<void>();
+    let isOver = false;
+    const givenUp = new AbortController();
+    const giveUp = () => {
+      if (signal.aborted && isOver) givenUp.abort(signal.reason);
+    };
+    const cancel = clock.after(options.lifetimeS * 1000, () => {
+      isOver = true;
+      over.resolve();
+      giveUp();
+    });
+    signal.addEventListener('abort', giveUp);
+    try {
+      return await inventory.drop(from, interval, options, givenUp.signal);
+    } catch (error) {
+      if (nodeCodeOf(error) === undefined) await over.promise;
+      throw error;
+    } finally {
+      cancel();
+      signal.removeEventListener('abort', giveUp);
     }
   }
 

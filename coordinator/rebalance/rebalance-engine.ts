@@ -207,11 +207,12 @@ class RebalanceRun {
     this.#record = record;
     this.#id = record.id;
     this.#pace = options.pace ?? ENGINE_PACE;
-    const { inventory, objects, cluster } = options;
+    const { inventory, objects, cluster, clock } = options;
     const isGivenUp = (id: string) => isLost(cluster, id);
     this.#copier = new RangeCopier({ inventory, objects, placement: cluster, isGivenUp });
     const { dropLifetimeS: lifetimeS } = options;
-    this.#dropper = new RangeDropper({ inventory, objects, enter: () => cluster.enter(), lifetimeS });
+    const enter = () => cluster.enter();
+    this.#dropper = new RangeDropper({ inventory, objects, enter, clock, lifetimeS });
     this.#throttle = new Throttle(record.progress?.baselineMs ?? null);
     onWake(() => this.#awaken());
   }
