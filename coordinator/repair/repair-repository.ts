@@ -76,16 +76,18 @@ export class RepairRepository {
 
   /**
    * Ranges to check next, at most `limit`: the suspected ones, those never checked and those with copies missing
-   * first (a try lies back at least `retryMs`), then those whose last check is longer ago than `intervalMs`. The time is
-   * what `record` wants: the database's, before anything is looked at.
+   * first (a try lies back at least `retryMs`), then those whose last check is longer ago than `intervalMs`. The times are
+   * what `record` wants: the database's, before anything is looked at, and since when everything that was stored is
+   * named by manifests: the chunks of a running upload are not, so what a check misses of them it must not clear.
    */
   async due(
     rangeCount: number,
     options: { readonly limit: number; readonly intervalMs: number; readonly retryMs: number },
-  ): Promise<{ readonly ranges: readonly number[]; readonly now: Date }> {
+  ): Promise<{ readonly ranges: readonly number[]; readonly now: Date; readonly namedUntil: Date }> {
     const { limit, intervalMs, retryMs } = options;
-    const { rows } = await sql<{ range: number; now: Date }>`
-      select range, clock_timestamp() as now
+    const { rows } = await sql<{ range: number; now: Date; named_until: Date }>`
+      select range, clock_timestamp() as now,
+        coalesce((select min(created_at) from objects where state = 'open'), clock_timestamp()) as named_until
       from generate_series(0, ${rangeCount - 1}::integer) as range
       left join range_checks using (range)
       where (tried_at is null or tried_at < clock_timestamp() - ${retryMs}::integer * interval '1 millisecond')
@@ -95,11 +97,16 @@ export class RepairRepository {
       order by missing_copies desc nulls last, (suspected_at is null), checked_at nulls first, range
       limit ${limit}::integer
     `.execute(this.#database);
-    return { ranges: rows.map(({ range }) => range), now: rows[0]?.now ?? new Date(0) };
+    const { now = new Date(0), named_until: namedUntil = new Date(0) } = rows[0] ?? {};
+    return { ranges: rows.map(({ range }) => range), now, namedUntil };
   }
 
-  /** Stores what checks that began at `startedAt` found. */
-  async record(verdicts: readonly RangeVerdict[], startedAt: Date): Promise<void> {
+  /** Stores what checks that began at `now` found. Clears only what was suspected before both times. */
+  async record(
+    verdicts: readonly RangeVerdict[],
+    { now: startedAt, namedUntil }: { readonly now: Date; readonly namedUntil: Date },
+  ): Promise<void> {
+    const clearable = namedUntil < startedAt ? namedUntil : startedAt;
     if (verdicts.length === 0) return;
     const column = (name: 'range' | 'step' | 'chunks' | 'bytes' | 'missingCopies') =>
       verdicts.map((verdict) => verdict[name]);
@@ -114,9 +121,10 @@ export class RepairRepository {
         ) as v (range, step, chunks, bytes, missing)
         on conflict (range) do update set
           checked_step = excluded.checked_step, checked_at = excluded.checked_at, chunks = excluded.chunks,
-          bytes = excluded.bytes, missing_copies = excluded.missing_copies, tried_at = null,
-          suspicion = case when range_checks.suspected_at >= excluded.checked_at then range_checks.suspicion end,
-          suspected_at = case when range_checks.suspected_at >= excluded.checked_at then range_checks.suspected_at end
+          bytes = excluded.bytes, missing_copies = excluded.missing_copies,
+          tried_at = case when range_checks.suspected_at >= ${clearable}::timestamptz then clock_timestamp() end,
+          suspicion = case when range_checks.suspected_at >= ${clearable}::timestamptz then range_checks.suspicion end,
+          suspected_at = case when range_checks.suspected_at >= ${clearable}::timestamptz then range_checks.suspected_at end
       `.execute(transaction);
       const short = verdicts.flatMap(({ range, short: chunks }) =>
         chunks.slice(0, SHORT_LISTED_MAX).map((chunk) => ({ ...chunk, range })),

@@ -121,7 +121,7 @@ export class Repairer implements AsyncDisposable {
   async #round(signal: AbortSignal): Promise<boolean> {
     const { repository, cluster, censusIntervalMs = CENSUS_INTERVAL_MS, retryMs = RETRY_MS } = this.#options;
     const state = cluster.state!;
-    const { ranges, now } = await repository.due(state.base.rangeCount, {
+    const { ranges, ...times } = await repository.due(state.base.rangeCount, {
       limit: BATCH_RANGES,
       intervalMs: censusIntervalMs,
       retryMs,
@@ -143,7 +143,7 @@ export class Repairer implements AsyncDisposable {
     const outcomes = await this.#fill(gaps, signal);
     // 3. What is still missing is recorded as that; what was copied is looked at once more before it is believed.
     const verdicts = checked.map((finding) => verdictOf(finding, outcomes));
-    await repository.record(verdicts, now);
+    await repository.record(verdicts, times);
     const repaired = checked.filter(({ gaps: own }) => own.length > 0);
     await repository.suspect(
       repaired
