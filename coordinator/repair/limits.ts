@@ -29,5 +29,11 @@ export const QUARANTINE_PAGE = 1000;
 export const QUARANTINE_BYTES_MAX = 4 * 1024 * 1024;
 export const HEALTH_TIMEOUT_MS = 2000;
 
+/**
+ * So long, or as long as it takes to be declared lost, a coordinator has to have seen a node down by itself: after an
+ * outage of everything, nodes that are slow to start must not lose their ranges.
+ */
+export const WATCHED_DOWN_MS = 300_000;
+
 /** A node that is down for longer is declared lost. */
 export const REPLICATE_AFTER_MS = 900_000;

@@ -7,7 +7,7 @@ import type { NodeProbe } from '../cluster/node-probe.ts';
 import type { RegisteredNode } from '../cluster/node-repository.ts';
 import { rolesOf } from '../cluster/ring-state.ts';
 import type { Database } from '../database/database.ts';
-import { HEALTH_TIMEOUT_MS, NODE_WATCH_INTERVAL_MS, REPLICATE_AFTER_MS } from './limits.ts';
+import { HEALTH_TIMEOUT_MS, NODE_WATCH_INTERVAL_MS, REPLICATE_AFTER_MS, WATCHED_DOWN_MS } from './limits.ts';
 import type { QuarantineReader } from './quarantine-reader.ts';
 import type { RepairRepository } from './repair-repository.ts';
 
@@ -31,6 +31,8 @@ export interface NodeWatchOptions {
 export class NodeWatch {
   readonly #options: NodeWatchOptions;
   readonly #toldOf = new Map<string, string>();
+  /** Since when this process has seen nodes down, monotonic. */
+  readonly #downSince = new Map<string, number>();
   #lastMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: NodeWatchOptions) {
@@ -90,6 +92,7 @@ export class NodeWatch {
   async #watchUp(node: RegisteredNode, signal: AbortSignal): Promise<void> {
     const { probe, logger } = this.#options;
     this.#toldOf.delete(node.id);
+    this.#downSince.delete(node.id);
     try {
       const { nodeId, dataId } = await probe.health(node.url, HEALTH_TIMEOUT_MS, signal);
       if (nodeId !== node.id) return;
@@ -138,6 +141,10 @@ export class NodeWatch {
   async #watchDown(node: RegisteredNode): Promise<void> {
     const { clock, replicateAfterMs = REPLICATE_AFTER_MS, declareLost, onEvent, logger } = this.#options;
     if (replicateAfterMs === 0 || (node.state !== 'active' && node.state !== 'draining')) return;
+    const nowMs = clock.monotonicMs();
+    const sinceMs = this.#downSince.get(node.id) ?? nowMs;
+    this.#downSince.set(node.id, sinceMs);
+    if (nowMs - sinceMs < Math.min(replicateAfterMs, WATCHED_DOWN_MS)) return;
     // The database's note of when it was last seen survives restarts, and is at most a minute old.
     const silentMs = clock.nowMs() - node.lastSeenAt.getTime();
     if (silentMs < replicateAfterMs) return;
