@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forEachLimited } from '../coordinator/cluster/for-each-limited.ts';
 import { ManagedProcess } from '../scripts/managed-process.ts';
 import { AdminRefusal } from '../scripts/trials/admin-client.ts';
 import { DirectNodes } from '../scripts/trials/direct-nodes.ts';
@@ -105,9 +106,12 @@ describe('a cluster of as many nodes as there are copies', () => {
 
 describe('a cluster with little room', () => {
   it('refuses a drain that the other nodes have no room for, before anything moves, with the numbers', async () => {
-    await using cluster = await TestCluster.start({ nodeCount: 4, nodeCapacity: '96MiB' });
+    // 88 MiB in 176 chunks put 66 MiB on each of four nodes, give or take 3, and all of it on each of three.
+    await using cluster = await TestCluster.start({ nodeCount: 4, nodeCapacity: '88MiB' });
     const stored: string[] = [];
-    for (let index = 0; index < 11; index++) stored.push((await cluster.upload(randomBytes(8 * MIB))).id);
+    await forEachLimited(Array.from({ length: 176 }), 8, async () => {
+      stored.push((await cluster.upload(randomBytes(MIB / 2))).id);
+    });
     await cluster.untilSettled();
     const { step } = await cluster.admin.ring();
     const { id } = await cluster.adminNode(0);
@@ -123,14 +127,14 @@ describe('a cluster with little room', () => {
     expect(await cluster.adminNode(0)).toMatchObject({ state: 'active' });
 
     // With less stored there is room, and the drain goes through.
-    for (const videoId of stored.splice(0, 5)) await cluster.deleteVideo(videoId);
+    await forEachLimited(stored.splice(0, 80), 8, (videoId) => cluster.deleteVideo(videoId));
     await cluster.untilSettled();
     const { rebalance } = await cluster.admin.changeNode(id, { state: 'draining' });
     expect((await cluster.admin.untilRebalanceEnds(rebalance!.id, { timeoutMs: 40_000 })).state).toBe(
       'finished',
     );
     await cluster.untilSettled();
-    for (const videoId of stored) expect((await cluster.download(videoId)).length).toBe(8 * MIB);
+    for (const videoId of stored) expect((await cluster.download(videoId)).length).toBe(MIB / 2);
     for (const index of [1, 2, 3]) {
       const stats = await cluster.nodeStats(index);
       expect(stats.usedBytes).toBeLessThanOrEqual(stats.capacityBytes);
