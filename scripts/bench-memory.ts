@@ -2,7 +2,7 @@
  * How much memory the cluster takes while many clients upload and many read slowly:
  * `node scripts/bench-memory.ts [--uploads 32] [--size 256MiB] [--readers 32] [--read-rate 1MB] [--json FILE] [--dir DIRECTORY]`.
  *
- * Every process's VmRSS is looked at five times a second. Exits with 1 when the coordinator grew by more than
+ * Every process's VmRSS, the coordinator's with its database's, is looked at five times a second. Exits with 1 when the coordinator grew by more than
  * 200 MiB or a node held more than 150 MiB. The disk must hold all uploads three times.
  */
 import { randomBytes } from 'node:crypto';

@@ -5,7 +5,7 @@ import { measure, type PhaseLimits, prepare } from './byte-rounds.ts';
 import { addSelfTimes, selfTimesByFile, type TimeWindow, topSelfTimes } from './cpu-profile.ts';
 import { LoadGenerator } from './load-generator.ts';
 import { type OrbitvidsSystem, startOrbitvids } from './orbitvids-system.ts';
-import { threadCpuSeconds } from './process-usage.ts';
+import { processTree, threadCpuSeconds } from './process-usage.ts';
 import { threeFigures } from './statistics.ts';
 import { formatTable } from './text-table.ts';
 
@@ -20,7 +20,7 @@ interface Window extends TimeWindow {
 }
 
 interface Profiled {
-  readonly role: 'coordinator' | 'nodes';
+  readonly role: 'coordinator' | 'nodes' | 'database';
   readonly pids: readonly number[];
 }
 
@@ -65,6 +65,8 @@ function rolesOf({ cluster }: OrbitvidsSystem): Profiled[] {
   return [
     { role: 'coordinator', pids: [cluster.coordinator.pid] },
     { role: 'nodes', pids: cluster.nodes.map(({ pid }) => pid) },
+    // It runs without the profiler, but its threads are seen.
+    { role: 'database', pids: processTree([cluster.coordinator.pid]).slice(1) },
   ];
 }
 
@@ -74,6 +76,7 @@ function printTop(window: Window, { role, pids }: Profiled, directory: string, f
     // CPU.<date>.<time>.<pid>.<thread>.<sequence>.cpuprofile
     if (pids.includes(Number(file.split('.')[3]))) addSelfTimes(join(directory, file), window, totals);
   }
+  if (totals.size === 0) return;
   const busyMs = [...totals].reduce((sum, [where, ms]) => (where === '(idle)' ? sum : sum + ms), 0);
   say(
     `\n${window.kind.toUpperCase()}, ${role}: ${window.summary}; ${busyMs.toFixed(0)} ms of JavaScript threads`,

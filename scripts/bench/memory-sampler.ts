@@ -1,6 +1,6 @@
-import { residentBytesOf } from './process-usage.ts';
+import { childrenByParent, processTree, residentBytesOf } from './process-usage.ts';
 
-/** Looks at the memory of processes at a fixed pace and keeps the most it saw of each. */
+/** Looks at the memory of processes, with what they started, at a fixed pace and keeps the most it saw of each. */
 export class MemorySampler implements Disposable {
   readonly #firstBytes = new Map<string, number>();
   readonly #maxBytes = new Map<string, number>();
@@ -17,8 +17,10 @@ export class MemorySampler implements Disposable {
 
   sample(): void {
     this.samples++;
+    const children = childrenByParent();
     for (const { name, pid } of this.#processes) {
-      this.#maxBytes.set(name, Math.max(this.#maxBytes.get(name) ?? 0, residentBytesOf(pid)));
+      const bytes = processTree([pid], children).reduce((sum, each) => sum + residentBytesOf(each), 0);
+      this.#maxBytes.set(name, Math.max(this.#maxBytes.get(name) ?? 0, bytes));
     }
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Cluster } from '../cluster.ts';
 import type { BenchRun } from './bench-run.ts';
 import type { BenchSystem } from './bench-system.ts';
+import { processTree } from './process-usage.ts';
 
 export interface OrbitvidsSystem extends BenchSystem {
   readonly cluster: Cluster;
@@ -43,7 +44,7 @@ export async function startOrbitvids(
       contentPath: '/api/v1/videos/{name}/content',
       deletePath: '/api/v1/videos/{name}',
     },
-    pids: () => cluster.processes.map(({ pid }) => pid),
+    pids: () => processTree(cluster.processes.map(({ pid }) => pid)),
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   };
 }

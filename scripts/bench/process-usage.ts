@@ -27,7 +27,14 @@ export function threadCpuSeconds(pid: number): Map<number, { name: string; cpuSe
 }
 
 /** The given processes and everything they started that still runs. */
-export function processTree(roots: readonly number[]): number[] {
+export function processTree(roots: readonly number[], children = childrenByParent()): number[] {
+  const tree = [...roots];
+  for (let index = 0; index < tree.length; index++) tree.push(...(children.get(tree[index]!) ?? []));
+  return tree;
+}
+
+/** Every process of this machine, by the one that started it. */
+export function childrenByParent(): Map<number, number[]> {
   const children = new Map<number, number[]>();
   for (const pid of numbersIn('/proc')) {
     const parent = readStat(`/proc/${pid}/stat`)?.parent;
@@ -36,9 +43,7 @@ export function processTree(roots: readonly number[]): number[] {
     if (siblings) siblings.push(pid);
     else children.set(parent, [pid]);
   }
-  const tree = [...roots];
-  for (let index = 0; index < tree.length; index++) tree.push(...(children.get(tree[index]!) ?? []));
-  return tree;
+  return children;
 }
 
 /** Memory that a process holds in RAM, `VmRSS`. */
