@@ -45,6 +45,26 @@ describe.each(ENGINES)('a database on %s', (engine) => {
     expect(count).toBe(1);
   });
 
+  test('gives arrays, JSON, numbers and nulls as what they are', async () => {
+    const texts = ['a "b"', 'c, {d}', 'ünï\\', ''];
+    const json = { list: [1, 'two', null], nested: { three: true } };
+    const { rows } = await sql`
+      select ${texts}::text[] as texts, ${[1, 2 ** 30]}::integer[] as numbers, ${JSON.stringify(json)}::jsonb as json,
+        ${null}::text as nothing, 1.5::float8 as float, true as yes, '0198c0de-0000-7000-8000-000000000000'::uuid as id
+    `.execute(handle.kysely);
+    expect(rows).toEqual([
+      {
+        texts,
+        numbers: [1, 2 ** 30],
+        json,
+        nothing: null,
+        float: 1.5,
+        yes: true,
+        id: '0198c0de-0000-7000-8000-000000000000',
+      },
+    ]);
+  });
+
   test('refuses a bigint that a number cannot hold', async () => {
     await expect(sql`select 9007199254740993::bigint as big`.execute(handle.kysely)).rejects.toThrow(
       /does not fit/,

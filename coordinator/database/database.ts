@@ -1,16 +1,14 @@
 import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
-import { Kysely } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import { type Clock, systemClock } from '../../lib/clock/clock.ts';
 import { isAppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import { DirectoryLock } from './directory-lock.ts';
 import { START_RETRY_MS, START_WAIT_MS } from './limits.ts';
 import { migrateToLatest } from './migrate.ts';
 import { NotificationHub, type Notifications } from './notifications.ts';
-import { createPgliteDialect, openPglite } from './pglite.ts';
 import { PgliteMaintenance } from './pglite-maintenance.ts';
-import { clientConfig, createPool, createPostgresqlDialect } from './postgresql.ts';
+import { PglitePool } from './pglite-pool.ts';
+import { clientConfig, createPool } from './postgresql.ts';
 import { PostgresqlListener } from './postgresql-listener.ts';
 import type { Database, Schema } from './schema.ts';
 import { mapUnavailable } from './unavailable.ts';
@@ -24,10 +22,10 @@ export interface DatabaseOptions {
   readonly databaseUrl?: string | undefined;
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** How long to wait for PostgreSQL to accept connections. Default: 30 s. */
+  /** How long to wait for PostgreSQL to accept connections, or for PGlite's directory to be free. Default: 30 s. */
   readonly startWaitMs?: number;
-  /** Brings a file of PGlite to the disk. Only tests pass another, which does nothing. */
-  readonly fsync?: (fileDescriptor: number) => void;
+  /** What the process of PGlite runs; only tests pass another. */
+  readonly pgliteEntry?: URL | undefined;
 }
 
 /** An open, migrated database. Disposing it waits for the queries under way; later ones fail as unavailable. */
@@ -39,7 +37,7 @@ export interface DatabaseHandle extends AsyncDisposable {
 
 /**
  * Opens the database and brings its tables up to date. Rejects with `database_unavailable` when PostgreSQL does
- * not accept connections in time, or another process has the PGlite directory open.
+ * not accept connections in time, or another process does not leave the PGlite directory.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<DatabaseHandle> {
   await using stack = new AsyncDisposableStack();
@@ -54,20 +52,26 @@ export async function openDatabase(options: DatabaseOptions): Promise<DatabaseHa
 type Opened = Omit<DatabaseHandle, typeof Symbol.asyncDispose>;
 
 async function openEmbedded(options: DatabaseOptions, stack: AsyncDisposableStack): Promise<Opened> {
-  const { dataDir, logger, clock = systemClock } = options;
+  const { dataDir, logger, clock = systemClock, startWaitMs = START_WAIT_MS } = options;
   await mkdir(dataDir, { recursive: true });
-  const purpose = `The database in ${path.resolve(dataDir, 'database')}`;
-  stack.use(await DirectoryLock.acquire(path.join(dataDir, 'database.lock'), purpose));
-  const pglite = stack.adopt(await openPglite(options), (open) => open.close());
-  const kysely = new Kysely<Schema>({ dialect: mapUnavailable(createPgliteDialect(pglite)) });
-  await migrate(kysely, logger);
-  stack.use(new PgliteMaintenance({ pglite, clock, logger })).start();
+  const pool: PglitePool = await PglitePool.open({
+    dataDir,
+    lockWaitMs: startWaitMs,
+    logger,
+    clock,
+    entry: options.pgliteEntry,
+    onMessage: (channel, payload) => hub.deliver(channel, payload),
+    onGap: () => hub.reportGap(),
+  });
+  stack.use(pool);
+  const kysely = createKysely(pool);
   const hub = new NotificationHub({
     database: kysely,
     logger,
-    listen: async (channel) => void (await pglite.exec(`listen "${channel}"`)),
+    listen: (channel) => pool.listen(channel),
   });
-  stack.defer(pglite.onNotification((channel, payload) => hub.deliver(channel, payload)));
+  await migrate(kysely, logger);
+  stack.use(new PgliteMaintenance({ database: kysely, clock, logger })).start();
   return { kysely, kind: 'pglite', notifications: hub };
 }
 
@@ -78,7 +82,7 @@ async function openServer(
 ): Promise<Opened> {
   const { logger, clock = systemClock, startWaitMs = START_WAIT_MS } = options;
   const pool = stack.adopt(createPool(url, logger), (open) => open.end());
-  const kysely = new Kysely<Schema>({ dialect: mapUnavailable(createPostgresqlDialect(pool)) });
+  const kysely = createKysely(pool);
   const deadlineMs = clock.monotonicMs() + startWaitMs;
   for (;;) {
     try {
@@ -105,6 +109,10 @@ async function openServer(
     listen: (channel) => listener.listen(channel),
   });
   return { kysely, kind: 'postgresql', notifications: hub };
+}
+
+function createKysely(pool: PostgresPool): Database {
+  return new Kysely<Schema>({ dialect: mapUnavailable(new PostgresDialect({ pool })) });
 }
 
 async function migrate(kysely: Database, logger: Logger): Promise<void> {

@@ -16,22 +16,22 @@ export class DirectoryLock implements AsyncDisposable {
     this.#level = level;
   }
 
-  /** Rejects with `database_unavailable`, naming the process that holds the lock, when it is taken. */
-  static async acquire(directory: string, purpose: string): Promise<DirectoryLock> {
+  /** Rejects with `database_unavailable` when the lock is taken, saying by whom: `holder` of the other one. */
+  static async acquire(directory: string, purpose: string, holder: string): Promise<DirectoryLock> {
     const level = new Level(directory);
     try {
       await level.open();
     } catch (error) {
       if (!isLocked(error)) throw error;
-      const holder = await readFile(holderFile(directory), 'utf8').catch(() => 'unknown');
+      const other = await readFile(holderFile(directory), 'utf8').catch(() => 'unknown');
       throw new AppError<ErrorCode>(
         'database_unavailable',
-        `${purpose} is in use by another process (pid ${holder.trim()}). Stop that one first, or choose another directory.`,
+        `${purpose} is in use by another process (${other.trim()}). Stop that one first, or choose another directory.`,
         { cause: error },
       );
     }
     // For the message above only; the lock does not depend on it.
-    await writeFile(holderFile(directory), `${process.pid}\n`);
+    await writeFile(holderFile(directory), `${holder}\n`);
     return new DirectoryLock(level);
   }
 

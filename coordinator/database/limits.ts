@@ -4,7 +4,7 @@
 export const POOL_CONNECTIONS_MAX = 10;
 /** A connection that is not established by then counts as refused. */
 export const CONNECT_TIMEOUT_MS = 5000;
-/** How long a starting coordinator waits for PostgreSQL to accept connections. */
+/** How long a starting coordinator waits for PostgreSQL to accept connections, or for PGlite's directory to be free. */
 export const START_WAIT_MS = 30_000;
 export const START_RETRY_MS = 500;
 /** Idle TCP connections are probed after this long. */
@@ -20,9 +20,13 @@ export const RECONNECT_DELAY_MAX_MS = 5000;
 /** PostgreSQL refuses payloads of 8000 bytes and more. */
 export const NOTIFICATION_BYTES_MAX = 7999;
 
+/** How often a process that waits for PGlite's directory tries again. */
+export const LOCK_RETRY_MS = 50;
+/** Statements that PGlite keeps prepared; some 20 KiB each. Those that come later are parsed every time. */
+export const PREPARED_STATEMENTS_MAX = 100;
 /** How often PGlite is looked after. */
 export const MAINTENANCE_INTERVAL_MS = 10_000;
-/** A checkpoint is due after this much write-ahead log; it blocks the process for as long as writing that takes. */
+/** A checkpoint is due after this much write-ahead log; statements wait for as long as writing that takes. */
 export const CHECKPOINT_WAL_BYTES = 16 * 1024 * 1024;
 /** ... or after this time, if anything was written. */
 export const CHECKPOINT_AGE_MS = 300_000;

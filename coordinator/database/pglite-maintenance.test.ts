@@ -1,46 +1,42 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { PGlite } from '@electric-sql/pglite';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../lib/clock/clock.ts';
-import { openPglite } from './pglite.ts';
+import { type DatabaseHandle, openDatabase } from './database.ts';
 import { PgliteMaintenance } from './pglite-maintenance.ts';
+import { silentLogger as logger, UNSYNCED_PGLITE } from './test-support/engines.ts';
 import { copyPgliteTemplate } from './test-support/pglite-template.ts';
-import { silentLogger as logger } from './test-support/silent-logger.ts';
 
 let dataDir: string;
-let pglite: PGlite;
+let handle: DatabaseHandle;
 let maintenance: PgliteMaintenance;
 beforeAll(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
   await copyPgliteTemplate(dataDir);
   // Nothing here depends on the disk.
-  pglite = await openPglite({ dataDir, logger, fsync: () => {} });
-  await pglite.exec('create table filler (id integer, text text)');
-  maintenance = new PgliteMaintenance({ pglite, clock: systemClock, logger });
+  handle = await openDatabase({ dataDir, logger, pgliteEntry: UNSYNCED_PGLITE });
+  await run('create table filler (id integer, text text)');
+  maintenance = new PgliteMaintenance({ database: handle.kysely, clock: systemClock, logger });
 });
 afterAll(async () => {
-  await pglite.close();
+  await handle[Symbol.asyncDispose]();
   await rm(dataDir, { recursive: true, force: true });
 });
 
+const run = async <Row>(statement: string) => (await sql.raw<Row>(statement).execute(handle.kysely)).rows;
 const fill = (rows: number) =>
-  pglite.query(`insert into filler select id, repeat('x', 1000) from generate_series(1, $1::integer) as id`, [
-    rows,
-  ]);
+  run(`insert into filler select id, repeat('x', 1000) from generate_series(1, ${rows}) as id`);
 const redo = async () =>
-  (await pglite.query<{ redo: string }>('select redo_lsn::text as redo from pg_control_checkpoint()'))
-    .rows[0]!.redo;
-const deadRows = async () => {
-  const { rows } = await pglite.query<{ dead: number }>(
-    `select n_dead_tup as dead from pg_stat_user_tables where relname = 'filler'`,
-  );
-  return rows[0]?.dead;
-};
+  (await run<{ redo: string }>('select redo_lsn::text as redo from pg_control_checkpoint()'))[0]!.redo;
+const deadRows = async () =>
+  (
+    await run<{ dead: number }>(`select n_dead_tup as dead from pg_stat_user_tables where relname = 'filler'`)
+  )[0]?.dead;
 
 test('a checkpoint is made when much was written, and not before', async () => {
-  await pglite.exec('checkpoint');
+  await run('checkpoint');
   const before = await redo();
   await fill(100);
   await maintenance.runOnce();
@@ -56,7 +52,7 @@ test('a checkpoint is made when much was written, and not before', async () => {
 test('the write-ahead log stays small whatever is written', async () => {
   for (let round = 0; round < 12; round++) {
     await fill(18_000);
-    await pglite.exec('truncate filler');
+    await run('truncate filler');
     await maintenance.runOnce();
   }
   const segments = (await readdir(path.join(dataDir, 'database', 'pg_wal'))).filter((name) =>
@@ -70,10 +66,10 @@ test('a table is vacuumed when much of it is dead', async () => {
   await fill(5000);
   await maintenance.runOnce();
   expect(await deadRows()).toBe(0);
-  await pglite.exec('delete from filler where id <= 500');
+  await run('delete from filler where id <= 500');
   await maintenance.runOnce();
   expect(await deadRows()).toBe(500);
-  await pglite.exec('delete from filler where id <= 4000');
+  await run('delete from filler where id <= 4000');
   await maintenance.runOnce();
   expect(await deadRows()).toBe(0);
 });

@@ -1,4 +1,4 @@
-import type { PGliteInterface } from '@electric-sql/pglite';
+import { sql } from 'kysely';
 import { type Clock, repeat } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import {
@@ -8,9 +8,10 @@ import {
   VACUUM_ROWS_MIN,
   VACUUM_ROWS_SHARE,
 } from './limits.ts';
+import type { Database } from './schema.ts';
 
 export interface PgliteMaintenanceOptions {
-  readonly pglite: PGliteInterface;
+  readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -48,12 +49,11 @@ export class PgliteMaintenance implements AsyncDisposable {
   }
 
   async #checkpointIfDue(): Promise<void> {
-    const { pglite } = this.#options;
-    const { rows } = await pglite.query<{ wal: number; age: number }>(`
+    const { rows } = await sql<{ wal: number; age: number }>`
       select pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)::bigint as wal,
         (extract(epoch from now() - checkpoint_time) * 1000)::bigint as age
       from pg_control_checkpoint()
-    `);
+    `.execute(this.#options.database);
     const { wal, age } = rows[0]!;
     // A checkpoint itself writes a little: on an idle database the next one would find something, for ever.
     const isDue = wal >= CHECKPOINT_WAL_BYTES || (wal >= 1024 && age >= CHECKPOINT_AGE_MS);
@@ -61,23 +61,22 @@ export class PgliteMaintenance implements AsyncDisposable {
   }
 
   async #vacuumOne(): Promise<void> {
-    const { pglite } = this.#options;
+    const { database } = this.#options;
     // Counts stay with the session until it is idle, which PGlite's never is.
-    await pglite.query('select pg_stat_force_next_flush()');
-    const { rows } = await pglite.query<{ name: string; changed: number }>(
-      `select format('%I.%I', schemaname, relname) as name, n_dead_tup + n_mod_since_analyze as changed
-       from pg_stat_user_tables
-       where n_dead_tup + n_mod_since_analyze > $1::integer + $2::float8 * n_live_tup
-       order by changed desc limit 1`,
-      [VACUUM_ROWS_MIN, VACUUM_ROWS_SHARE],
-    );
+    await sql`select pg_stat_force_next_flush()`.execute(database);
+    const { rows } = await sql<{ name: string; changed: number }>`
+      select format('%I.%I', schemaname, relname) as name, n_dead_tup + n_mod_since_analyze as changed
+      from pg_stat_user_tables
+      where n_dead_tup + n_mod_since_analyze > ${VACUUM_ROWS_MIN}::integer + ${VACUUM_ROWS_SHARE}::float8 * n_live_tup
+      order by changed desc limit 1
+    `.execute(database);
     for (const { name, changed } of rows) await this.#run(`vacuum (analyze) ${name}`, { changed });
   }
 
   async #run(statement: string, why: Record<string, number>): Promise<void> {
-    const { pglite, clock, logger } = this.#options;
+    const { database, clock, logger } = this.#options;
     const startMs = clock.monotonicMs();
-    await pglite.exec(statement);
+    await sql.raw(statement).execute(database);
     const tookMs = Math.round(clock.monotonicMs() - startMs);
     logger.debug({ statement, ...why, tookMs }, 'database maintenance');
   }

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openDatabase } from './database.ts';
 import { openPglite } from './pglite.ts';
+import { PgliteProcess } from './pglite-process.ts';
+import { isRunning, pglitePid } from './test-support/pglite-pid.ts';
 import { copyPgliteTemplate } from './test-support/pglite-template.ts';
 import { silentLogger as logger } from './test-support/silent-logger.ts';
 
@@ -27,7 +29,7 @@ test('every commit reaches the disk before it is acknowledged', async () => {
     syncs += 1;
     fsyncSync(fileDescriptor);
   };
-  await using pglite = await openPglite({ dataDir, logger, fsync });
+  await using pglite = await openPglite({ dataDir, onLogLine: () => {}, fsync });
   await pglite.exec('create table rows (id integer)');
   syncs = 0;
   for (let id = 0; id < 20; id++) await pglite.query('insert into rows values ($1)', [id]);
@@ -37,58 +39,73 @@ test('every commit reaches the disk before it is acknowledged', async () => {
   expect(syncs).toBe(0);
 });
 
-test('a disk that fails to sync fails the commit, and what was acknowledged before is kept', async () => {
-  let isBroken = false;
-  const fsync = (fileDescriptor: number) => {
-    if (isBroken) throw Object.assign(new Error('input/output error'), { code: 'EIO' });
-    fsyncSync(fileDescriptor);
-  };
-  const unavailable = { code: 'database_unavailable' };
-  const rowOf = (name: string) => ({ name, holder: 'test', expires_at: new Date() });
-  {
-    await using handle = await openDatabase({ dataDir, logger, fsync });
-    const { kysely } = handle;
-    await kysely.insertInto('leases').values(rowOf('before')).execute();
-    isBroken = true;
-    const transaction = kysely
-      .transaction()
-      .execute((inside) => inside.insertInto('leases').values(rowOf('lost')).execute());
-    await expect(transaction).rejects.toMatchObject(unavailable);
-    // PostgreSQL has given up: it must not be entered again, for it would never return.
-    isBroken = false;
-    await expect(kysely.selectFrom('leases').selectAll().execute()).rejects.toMatchObject(unavailable);
-    await expect(
-      kysely.transaction().execute((inside) => inside.insertInto('leases').values(rowOf('late')).execute()),
-    ).rejects.toMatchObject(unavailable);
-  }
-  await using again = await openDatabase({ dataDir, logger });
-  const names = (await again.kysely.selectFrom('leases').select('name').execute()).map(({ name }) => name);
-  expect(names).toContain('before');
-  expect(names).not.toContain('late');
-});
-
-test('a killed process loses no acknowledged row, keeps others out while it lives, and leaves no lock', async () => {
+test('a killed process loses no acknowledged row, keeps others out while it lives, and leaves no lock and no PGlite', async () => {
   const child = spawn(process.execPath, [CHILD, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const acknowledged: string[] = [];
   let refusal: unknown;
+  let pid = 0;
   for await (const line of createInterface({ input: child.stdout })) {
     if (line === 'open') {
-      refusal = await openDatabase({ dataDir, logger }).catch((error: unknown) => error);
+      pid = await pglitePid(dataDir);
+      refusal = await openDatabase({ dataDir, logger, startWaitMs: 200 }).catch((error: unknown) => error);
     } else {
       acknowledged.push(line);
     }
     if (acknowledged.length === 100) child.kill('SIGKILL');
   }
   await exited;
-  expect(refusal).toMatchObject({ code: 'database_unavailable' });
-  expect(String(refusal)).toContain(`another process (pid ${child.pid})`);
-
+  // At once: its PGlite may be in the middle of a statement, and is waited for.
   await using handle = await openDatabase({ dataDir, logger });
+  await expect.poll(() => isRunning(pid)).toBe(false);
+  expect(refusal).toMatchObject({ code: 'database_unavailable' });
+  expect(String(refusal)).toContain(`another process (pid ${child.pid}, which runs PGlite as ${pid})`);
   const rows = await handle.kysely.selectFrom('leases').select('name').execute();
   const names = new Set(rows.map(({ name }) => name));
   expect(acknowledged.length).toBeGreaterThanOrEqual(100);
   expect(acknowledged.filter((name) => !names.has(name))).toEqual([]);
+});
+
+test('a statement that runs when its process is killed keeps the next one waiting, and no longer than it takes', async () => {
+  const child = spawn(process.execPath, [CHILD, dataDir, 'then-compute'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'computing') child.kill('SIGKILL');
+  }
+  await exited;
+  const pid = await pglitePid(dataDir);
+  const refusal = openDatabase({ dataDir, logger, startWaitMs: 0 });
+  await expect(refusal).rejects.toMatchObject({ code: 'database_unavailable' });
+  expect(isRunning(pid)).toBe(true);
+  await using handle = await openDatabase({ dataDir, logger });
+  await expect.poll(() => isRunning(pid)).toBe(false);
+  const names = await handle.kysely.selectFrom('leases').select('name').execute();
+  expect(names).toEqual([{ name: 'row-0' }]);
+});
+
+test('signals to everybody do not end PGlite before its database is closed', async () => {
+  await using handle = await openDatabase({ dataDir, logger });
+  const pid = await pglitePid(dataDir);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(pid, signal);
+  const insert = handle.kysely.insertInto('leases');
+  await insert.values({ name: 'kept', holder: 'test', expires_at: new Date() }).execute();
+  expect(await pglitePid(dataDir)).toBe(pid);
+  expect(isRunning(pid)).toBe(true);
+  await handle[Symbol.asyncDispose]();
+  expect(isRunning(pid)).toBe(false);
+});
+
+test('the process that creates the database leaves it to another one', async () => {
+  await rm(path.join(dataDir, 'database'), { recursive: true });
+  const creator = new PgliteProcess({ dataDir, lockWaitMs: 0, logger });
+  await creator.ended;
+  expect(creator.hasCreated).toBe(true);
+  const next = new PgliteProcess({ dataDir, lockWaitMs: 0, logger });
+  next.stream.end();
+  await next.ended;
+  expect(next.hasCreated).toBe(false);
 });
 
 test('a first start that was cut short is begun anew', async () => {

@@ -1,18 +1,16 @@
 import { existsSync, fsyncSync } from 'node:fs';
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PGlite, type PGliteInterface, type PGliteOptions } from '@electric-sql/pglite';
+import { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
-import { PGliteDialect, type PGliteDialectConfig } from 'kysely';
-import type { Logger } from '../../lib/logging/logger.ts';
-import { BIGINT_OID, parseBigint } from './value-parsers.ts';
 
 export interface PgliteOptions {
   /** Holds the database in `database`; its parent must exist. */
   readonly dataDir: string;
-  readonly logger: Logger;
   /** Brings a file to the disk; only tests pass another. */
-  readonly fsync?: ((fileDescriptor: number) => void) | undefined;
+  readonly fsync?: (fileDescriptor: number) => void;
+  /** Is given every line of PostgreSQL's log, while PostgreSQL runs. */
+  readonly onLogLine: (line: string) => void;
 }
 
 /** What of Emscripten's module the durable file system touches; PGlite does not type it. */
@@ -43,38 +41,6 @@ class DurableNodeFs extends NodeFS {
   }
 }
 
-/**
- * A PGlite that is not entered again once PostgreSQL gave up inside it, for example because a sync failed. PGlite
- * itself would go on, and the next statement would never return, with the whole process inside it.
- */
-class GuardedPGlite extends PGlite {
-  #end: string | undefined;
-
-  constructor(options: PGliteOptions, logger: Logger) {
-    super({
-      ...options,
-      onStderr: (line) => {
-        if (/\] (PANIC|FATAL): /.test(line)) {
-          this.#end = line;
-          logger.error({ line }, 'the embedded database gave up; restart to recover it');
-        } else {
-          logger.debug({ line }, 'pglite');
-        }
-        return false;
-      },
-    });
-  }
-
-  override execProtocolRawSync(message: Uint8Array): Uint8Array {
-    if (this.#end !== undefined) throw new Error(`PGlite gave up: ${this.#end}`);
-    return super.execProtocolRawSync(message);
-  }
-
-  override async close(): Promise<void> {
-    if (this.#end === undefined) await super.close();
-  }
-}
-
 const SETTINGS = [
   // The default, fdatasync, does nothing under Emscripten.
   'wal_sync_method=fsync',
@@ -91,16 +57,26 @@ const START_PARAMETERS = [
   ...SETTINGS.flatMap((setting) => ['-c', setting]),
 ];
 
+/** Stands while the directory of the database is filled. */
+function markOf(dataDir: string): string {
+  return path.join(dataDir, 'database.new');
+}
+
+/** Whether a first start was completed. */
+export function isCreated(dataDir: string): boolean {
+  return existsSync(path.join(dataDir, 'database', 'PG_VERSION')) && !existsSync(markOf(dataDir));
+}
+
 /**
- * Opens the embedded database, creating it on the first start. A transaction whose commit resolved is on the
- * disk. A first start that was cut short is begun anew. The caller holds the directory's lock.
+ * Opens the embedded database in this process, creating it on the first start. A transaction whose commit was answered
+ * is on the disk. A first start that was cut short is begun anew. The caller holds the directory's lock.
  */
 export async function openPglite(options: PgliteOptions): Promise<PGlite> {
-  const { dataDir, logger, fsync = fsyncSync } = options;
+  const { dataDir, onLogLine, fsync = fsyncSync } = options;
   const directory = path.join(dataDir, 'database');
   // 1. A mark stands while the directory is filled: with it, whatever is there is rubbish.
-  const mark = path.join(dataDir, 'database.new');
-  const isNew = existsSync(mark) || !existsSync(path.join(directory, 'PG_VERSION'));
+  const mark = markOf(dataDir);
+  const isNew = !isCreated(dataDir);
   if (existsSync(mark)) await rm(directory, { recursive: true, force: true });
   if (isNew) {
     await writeFile(mark, '');
@@ -108,14 +84,14 @@ export async function openPglite(options: PgliteOptions): Promise<PGlite> {
   }
   // 2. Fill it, or recover what a crash left.
   await mkdir(directory, { recursive: true });
-  const pglite = new GuardedPGlite(
-    {
-      fs: new DurableNodeFs(directory, fsync),
-      startParams: START_PARAMETERS,
-      parsers: { [BIGINT_OID]: parseBigint },
+  const pglite = new PGlite({
+    fs: new DurableNodeFs(directory, fsync),
+    startParams: START_PARAMETERS,
+    onStderr: (line) => {
+      onLogLine(line);
+      return false;
     },
-    logger,
-  );
+  });
   await pglite.waitReady;
   // 3. PGlite copies the first files in without syncing them.
   if (isNew) {
@@ -138,39 +114,4 @@ async function syncTree(directory: string): Promise<void> {
 async function syncPath(file: string): Promise<void> {
   await using handle = await open(file, 'r');
   await handle.sync();
-}
-
-export function createPgliteDialect(pglite: PGliteInterface): PGliteDialect {
-  return new PGliteDialect({ pglite: withReportedBegin(pglite) });
-}
-
-/**
- * Kysely's driver waits for PGlite to enter a transaction and would wait for ever when it cannot, for example
- * because it is closed. Here the transaction is entered in any case, and its first statement fails.
- */
-function withReportedBegin(pglite: PGliteInterface): Exclude<PGliteDialectConfig['pglite'], () => unknown> {
-  return {
-    get closed() {
-      return pglite.closed;
-    },
-    get ready() {
-      return pglite.ready;
-    },
-    waitReady: pglite.waitReady,
-    close: () => pglite.close(),
-    query: (...parameters) => pglite.query(...parameters),
-    async transaction(callback) {
-      let begun = false;
-      try {
-        return await pglite.transaction((transaction) => {
-          begun = true;
-          return callback(transaction);
-        });
-      } catch (error) {
-        if (begun) throw error;
-        const fail = () => Promise.reject(error);
-        return callback({ query: fail, rollback: fail });
-      }
-    },
-  };
 }

@@ -1,15 +1,7 @@
-import { PostgresDialect } from 'kysely';
-import { type ClientConfig, type CustomTypesConfig, Pool, types } from 'pg';
+import { type ClientConfig, Pool } from 'pg';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { CONNECT_TIMEOUT_MS, KEEP_ALIVE_DELAY_MS, POOL_CONNECTIONS_MAX } from './limits.ts';
-import { BIGINT_OID, parseBigint } from './value-parsers.ts';
-
-const typesConfig: CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    oid === BIGINT_OID && format !== 'binary'
-      ? parseBigint
-      : types.getTypeParser(oid, format as 'text')) as CustomTypesConfig['getTypeParser'],
-};
+import { typesConfig } from './value-parsers.ts';
 
 export function clientConfig(databaseUrl: string): ClientConfig {
   return {
@@ -31,8 +23,4 @@ export function createPool(databaseUrl: string, logger: Logger): Pool {
   // error event without a listener ends the process.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
-}
-
-export function createPostgresqlDialect(pool: Pool): PostgresDialect {
-  return new PostgresDialect({ pool });
 }

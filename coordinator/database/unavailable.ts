@@ -28,7 +28,7 @@ const SYSTEM_CODES = new Set([
  */
 const SQL_STATES = /^(08...|53...|57P..|58...|25006)$/;
 
-/** What the libraries say without a code; see pg's client and pool, and PGlite. */
+/** What the libraries say without a code; see pg's client and pool, and PglitePool. */
 const MESSAGES = [
   'Connection terminated',
   'timeout exceeded when trying to connect',
@@ -36,8 +36,6 @@ const MESSAGES = [
   'Client has encountered a connection error and is not queryable',
   'Cannot use a pool after calling end on the pool',
   'PGlite is closed',
-  'PGlite is closing',
-  'PGlite gave up',
 ];
 
 /** `database_unavailable` when the error says that the database is down; otherwise the error itself. */

@@ -8,6 +8,9 @@ import { silentLogger } from './silent-logger.ts';
 
 export { silentLogger };
 
+/** For `openDatabase`: PGlite that does not wait for the disk. */
+export const UNSYNCED_PGLITE = new URL('./unsynced-pglite.ts', import.meta.url);
+
 /** Every suite about SQL runs on both: `describe.each(ENGINES)`. */
 export const ENGINES = ['pglite', 'postgresql'] as const;
 export type Engine = (typeof ENGINES)[number];
@@ -21,7 +24,7 @@ export async function openTestDatabase(engine: Engine): Promise<DatabaseHandle> 
   if (engine === 'pglite') await copyPgliteTemplate(dataDir);
   else databaseUrl = await stack.use(await TestPostgres.open()).createDatabase();
   const handle = stack.use(
-    await openDatabase({ dataDir, databaseUrl, logger: silentLogger, fsync: () => {} }),
+    await openDatabase({ dataDir, databaseUrl, logger: silentLogger, pgliteEntry: UNSYNCED_PGLITE }),
   );
   const disposal = stack.move();
   return { ...handle, [Symbol.asyncDispose]: () => disposal.disposeAsync() };

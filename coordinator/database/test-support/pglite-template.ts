@@ -3,7 +3,6 @@ import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openPglite } from '../pglite.ts';
-import { silentLogger } from './silent-logger.ts';
 
 const NODE_MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
 
@@ -25,7 +24,7 @@ async function makeTemplate(cache: string, template: string): Promise<void> {
   await mkdir(cache, { recursive: true });
   const directory = await mkdtemp(path.join(cache, 'new-'));
   try {
-    const pglite = await openPglite({ dataDir: directory, logger: silentLogger });
+    const pglite = await openPglite({ dataDir: directory, onLogLine: () => {} });
     await pglite.close();
     // Another test may have been faster; then its directory serves as well.
     await rename(path.join(directory, 'database'), template).catch((error: unknown) => {
