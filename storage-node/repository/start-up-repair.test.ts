@@ -1,4 +1,4 @@
-import { link, open, readdir, rename, rm, truncate, unlink, writeFile } from 'node:fs/promises';
+import { link, open, readdir, readFile, rename, rm, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { bytesOf, idOf } from '../test-support/chunks.ts';
@@ -61,6 +61,11 @@ async function wholeOnes(repository: DiskVideoRepository, chunks: readonly Store
 async function indexFiles(directory: string, pattern: RegExp): Promise<string[]> {
   const names = await readdir(join(directory, 'index'));
   return names.filter((name) => pattern.test(name)).map((name) => join(directory, 'index', name));
+}
+
+async function overwrite(path: string, at: number, bytes: Buffer): Promise<void> {
+  await using file = await open(path, 'r+');
+  await file.write(bytes, 0, bytes.length, at);
 }
 
 it('finds nothing to repair after a stop, and everything where it was', async () => {
@@ -205,6 +210,13 @@ it.each<[string, (directory: string) => Promise<void>]>([
       for (const path of await indexFiles(directory, /\.(ldb|log)$/)) await flipBit(path, 300);
     },
   ],
+  [
+    'LevelDB believes impossible what a table says',
+    async (directory) => {
+      // The length of the first key: shorter than what LevelDB itself adds to a key.
+      for (const path of await indexFiles(directory, /\.ldb$/)) await overwrite(path, 1, Buffer.of(4));
+    },
+  ],
 ])('loses no chunk that has a file when %s', async (_what, damage) => {
   for (const inTables of [false, true]) await expectRecovery(damage, inTables);
 });
@@ -225,6 +237,38 @@ async function expectRecovery(
   const again = await openDiskRepository(directory);
   expect(again.repaired).toEqual({ ...NOTHING, chunkCount: 40 });
 }
+
+it('keeps the chunks in the index when one of its tables is damaged', async () => {
+  const { directory, chunks } = await storedDirectory(0, 30);
+  await (await openDiskRepository(directory))[Symbol.asyncDispose]();
+  const [first] = await indexFiles(directory, /\.ldb$/);
+  const later = Array.from({ length: 10 }, (_, number) => ({
+    position: number,
+    id: idOf(100 + number),
+    bytes: bytesOf(number, SMALL),
+  }));
+  const repository = await openDiskRepository(directory);
+  await Promise.all(later.map((chunk) => repository.put(chunk)));
+  await repository[Symbol.asyncDispose]();
+  await (await openDiskRepository(directory))[Symbol.asyncDispose]();
+  expect((await indexFiles(directory, /\.ldb$/)).length).toBeGreaterThan(1);
+  await flipBit(first!, 300);
+  let losses = 0;
+  const repaired = await openDiskRepository(directory, { onLoss: async () => void losses++ });
+  expect(losses).toBe(1);
+  expect(await wholeOnes(repaired, [...chunks, ...later])).toEqual(later);
+});
+
+it('does not take for damage what a crash left of a table', async () => {
+  const { directory, chunks } = await storedDirectory(3, 30);
+  await (await openDiskRepository(directory))[Symbol.asyncDispose]();
+  const [table] = await indexFiles(directory, /\.ldb$/);
+  await writeFile(join(directory, 'index', '999999.ldb'), (await readFile(table!)).subarray(0, 3000));
+  let losses = 0;
+  const repository = await openDiskRepository(directory, { onLoss: async () => void losses++ });
+  expect(losses).toBe(0);
+  expect(await wholeOnes(repository, chunks)).toEqual(chunks);
+});
 
 it.each(['CURRENT', 'MANIFEST'])('keeps the chunks in the index when %s is lost', async (name) => {
   const { directory, chunks } = await storedDirectory(3, 30);
