@@ -21,7 +21,11 @@ export function addressOf(positionText: string, id: string): ChunkAddress {
 
 /** The path parameter `range`: `{first}-{last}`, both inclusive. */
 export function parseRange(context: Context<NodeEnv>): { first: number; last: number } {
-  const text = context.req.param('range') ?? '';
+  return readRange(context.req.param('range') ?? '');
+}
+
+/** Throws `invalid_request`. */
+export function readRange(text: string): { first: number; last: number } {
   const first = parsePosition(text.slice(0, 8));
   const last = parsePosition(text.slice(9));
   if (first === undefined || last === undefined || text[8] !== '-') {

@@ -2,17 +2,22 @@ import type { z } from 'zod';
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import {
   chunkEntrySchema,
+  DIGESTED_RANGES_MAX,
+  type DigestRanges,
   type PullProgress,
   pullProgressSchema,
   type RangeDigest,
   rangeDigestSchema,
+  rangeDigestsSchema,
 } from '../../lib/node-api/schema.ts';
 import {
   chunkTarget,
   formatChecksum,
+  formatPosition,
   NEXT_CURSOR_HEADER,
   parseChecksum,
   parsePosition,
+  RANGE_DIGESTS_TARGET,
   rangeTarget,
 } from '../../lib/node-api/targets.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -72,6 +77,8 @@ export interface NodeInventory {
   ): Promise<InventoryPage>;
   /** Number, bytes and a digest of what `list` would give. */
   digest(node: StorageNode, interval: Interval, signal: AbortSignal): Promise<RangeDigest>;
+  /** The digests of many intervals, in their order. */
+  digests(node: StorageNode, intervals: readonly Interval[], signal: AbortSignal): Promise<RangeDigest[]>;
   /** Resolves when the chunk is gone from the node, also if it was never there. */
   delete(node: StorageNode, chunk: Pick<ChunkRef, 'id' | 'position'>, signal: AbortSignal): Promise<void>;
   /** Whether the node has the chunk: in its index, its bytes unread. */
@@ -144,6 +151,34 @@ export class HttpNodeInventory implements NodeInventory {
     });
     if (answer.status !== 200) throw refused(node.url, answer);
     return parseJson(node, answer.text, rangeDigestSchema);
+  }
+
+  async digests(
+    node: StorageNode,
+    intervals: readonly Interval[],
+    signal: AbortSignal,
+  ): Promise<RangeDigest[]> {
+    const digests: RangeDigest[] = [];
+    while (digests.length < intervals.length) {
+      const part = intervals.slice(digests.length, digests.length + DIGESTED_RANGES_MAX);
+      const body: DigestRanges = {
+        ranges: part.map(({ first, last }) => `${formatPosition(first)}-${formatPosition(last)}`),
+      };
+      const answer = await this.#requests.send(node.url, {
+        method: 'POST',
+        target: RANGE_DIGESTS_TARGET,
+        signed: true,
+        body,
+        timeoutMs: DIGEST_TIMEOUT_MS,
+        limitBytes: PROBE_BYTES_MAX,
+        signal,
+      });
+      if (answer.status !== 200) throw refused(node.url, answer);
+      const parsed = parseJson(node, answer.text, rangeDigestsSchema);
+      if (parsed.digests.length !== part.length) throw unreachable(node.url, 'its answer is incomplete');
+      digests.push(...parsed.digests);
+    }
+    return digests;
   }
 
   async delete(

@@ -68,6 +68,14 @@ export interface ObjectRepository {
     interval: { readonly first: number; readonly last: number },
     page: { readonly after: ChunkRef | null; readonly limit: number },
   ): Promise<ChunkRef[]>;
+  /**
+   * The same for many intervals that do not overlap, all at once; null when there are more than `limit` chunks in
+   * them.
+   */
+  chunksWithin(
+    intervals: readonly { readonly first: number; readonly last: number }[],
+    limit: number,
+  ): Promise<ChunkRef[] | null>;
   /** Removes open objects, and ends the writing of records, whose lease has run out; returns how many. */
   expireOpen(): Promise<number>;
 }

@@ -146,6 +146,19 @@ describe.each(ENGINES)('objects on %s', (engine) => {
       const inside = chunks.filter(({ position }) => position >= interval.first && position <= interval.last);
       expect(paged).toEqual(inside.toSorted(order));
     }
+    const parts = [
+      { first: 3 * 2 ** 30, last: 2 ** 32 - 1 },
+      { first: 5, last: 4 },
+      { first: 2 ** 31 - 2 ** 29, last: 2 ** 31 },
+      { first: 0, last: 2 ** 28 },
+    ];
+    const within = chunks
+      .filter(({ position }) => parts.some(({ first, last }) => first <= position && position <= last))
+      .toSorted(order);
+    expect(within.length).toBeGreaterThan(30);
+    expect(await objects.chunksWithin(parts, within.length)).toEqual(within);
+    expect(await objects.chunksWithin(parts, within.length - 1)).toBeNull();
+    expect(await objects.chunksWithin([], 1)).toEqual([]);
     await remove(objectId);
   });
 

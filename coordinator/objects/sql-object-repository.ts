@@ -171,12 +171,27 @@ export class SqlObjectRepository implements ObjectRepository {
       order by position, id collate "C"
       limit ${limit}::integer
     `.execute(this.#database);
-    return rows.map(({ id, position, length, checksum }) => ({
-      id,
-      position: Number(position),
-      length,
-      checksum: Number(checksum),
-    }));
+    return rows.map(chunkOf);
+  }
+
+  async chunksWithin(
+    intervals: readonly { readonly first: number; readonly last: number }[],
+    limit: number,
+  ): Promise<ChunkRef[] | null> {
+    const { rows } = await sql<ChunkRef>`
+      select chunk.id, chunk.position, chunk.length, chunk.checksum
+      from unnest(${intervals.map(({ first }) => first)}::bigint[], ${intervals.map(({ last }) => last)}::bigint[])
+        as part (first, last)
+      cross join lateral (
+        select id, position, length, checksum from chunks
+        where position between part.first and part.last
+        order by position, id collate "C"
+        limit ${limit + 1}::integer
+      ) as chunk
+      limit ${limit + 1}::integer
+    `.execute(this.#database);
+    if (rows.length > limit) return null;
+    return rows.map(chunkOf).sort(byPosition);
   }
 
   async expireOpen(): Promise<number> {
@@ -237,4 +252,15 @@ function inMs(leaseMs: number): RawBuilder<Date> {
 
 function anyOf(values: readonly string[], type: 'uuid'): RawBuilder<string> {
   return sql<string>`any(${[...values]}::${sql.raw(type)}[])`;
+}
+
+/** Numbers of 64 bits may come as text. */
+function chunkOf({ id, position, length, checksum }: ChunkRef): ChunkRef {
+  return { id, position: Number(position), length, checksum: Number(checksum) };
+}
+
+/** By position, then by the bytes of the id, which is plain ASCII. */
+function byPosition(one: ChunkRef, other: ChunkRef): number {
+  if (one.position !== other.position) return one.position - other.position;
+  return one.id < other.id ? -1 : Number(one.id > other.id);
 }

@@ -36,6 +36,10 @@ export const PULL_CONCURRENCY = 2;
 
 /** Entries asked for at a time when listings are compared. */
 export const COMPARE_PAGE_CHUNKS = 2000;
+/** Ranges looked at together before they are copied or dropped one by one. */
+export const SURVEY_RANGES = 128;
+/** Chunks in the ranges of one survey that are compared with manifests, at most. */
+export const SURVEY_CHUNKS_MAX = 20_000;
 /** Ranges dropped at a time. */
 export const DROPS_MAX = 4;
 /** How long a node may take to begin a drop after it was asked: less than this coordinator's word counts. */

@@ -61,7 +61,7 @@ function compare(one: ChunkRef, other: ChunkRef): number {
 }
 
 /** The digest that a storage node gives for exactly these chunks; see `rangeDigestSchema`. */
-export async function digestOf(chunks: AsyncGenerator<ChunkRef>): Promise<string> {
+export async function digestOf(chunks: AsyncIterable<ChunkRef> | Iterable<ChunkRef>): Promise<string> {
   const hash = createHash('sha256');
   for await (const { position, id, length, checksum } of chunks) {
     hash.update(`${formatPosition(position)} ${id} ${length} ${formatChecksum(checksum)}\n`);

@@ -1,12 +1,17 @@
 import type { PlannedCopy } from './plan.ts';
 
+/** `looking`: it is part of a survey, which costs next to nothing. `running`: it has one of the places for such tasks. */
+export type TaskState = 'waiting' | 'looking' | 'running' | 'done';
+
 /** A range on its way to one node that gains it. */
 export interface CopyTask {
   readonly range: number;
   readonly nodeId: string;
   readonly planned: PlannedCopy | undefined;
   readonly abort: AbortController;
-  state: 'waiting' | 'running' | 'done';
+  state: TaskState;
+  /** It was looked at together with others, and needs more than a look. */
+  isSurveyed: boolean;
   sourceId: string | undefined;
   chunks: number;
   bytes: number;
@@ -19,7 +24,9 @@ export interface DropTask {
   readonly range: number;
   readonly nodeId: string;
   readonly abort: AbortController;
-  state: 'waiting' | 'running' | 'done';
+  state: TaskState;
+  /** It was looked at together with others, and needs more than a look. */
+  isSurveyed: boolean;
   failures: number;
   notBeforeMs: number;
   problem: string | null;
@@ -32,6 +39,7 @@ export function newCopy(range: number, nodeId: string, planned: PlannedCopy | un
     planned,
     abort: new AbortController(),
     state: 'waiting',
+    isSurveyed: false,
     sourceId: undefined,
     chunks: 0,
     bytes: 0,
@@ -47,6 +55,7 @@ export function newDrop(range: number, nodeId: string): DropTask {
     nodeId,
     abort: new AbortController(),
     state: 'waiting',
+    isSurveyed: false,
     failures: 0,
     notBeforeMs: Number.NEGATIVE_INFINITY,
     problem: null,

@@ -11,7 +11,14 @@ import type { DatabaseHandle, Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { finishRebalance } from './finish-rebalance.ts';
-import { DROPS_MAX, ENGINE_PACE, type EnginePace, THROTTLE_INTERVAL_MS, WINDOW_RANGES } from './limits.ts';
+import {
+  DROPS_MAX,
+  ENGINE_PACE,
+  type EnginePace,
+  SURVEY_RANGES,
+  THROTTLE_INTERVAL_MS,
+  WINDOW_RANGES,
+} from './limits.ts';
 import { type CopyTask, type DropTask, keyOf, newCopy, newDrop } from './move-tasks.ts';
 import type { PlannedCopy } from './plan.ts';
 import { ProgressEstimate } from './progress.ts';
@@ -21,7 +28,7 @@ import { RangeDropper } from './range-dropper.ts';
 export interface RebalanceRunOptions {
   readonly database: DatabaseHandle;
   readonly cluster: Cluster;
-  readonly objects: Pick<ObjectRepository, 'chunksBetween' | 'aliveAmong'>;
+  readonly objects: Pick<ObjectRepository, 'chunksBetween' | 'chunksWithin' | 'aliveAmong'>;
   readonly inventory: NodeInventory;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -34,6 +41,7 @@ export interface RebalanceRunOptions {
   readonly dropLifetimeS?: number | undefined;
 }
 
+import { digestsOf, isComplete, type SurveyedRange, surveyRanges } from './range-survey.ts';
 import type { RebalanceRecord, RebalanceRepository } from './rebalance-repository.ts';
 import { Throttle } from './throttle.ts';
 
@@ -183,9 +191,77 @@ export class RebalanceRun {
         if (task.state === 'running') task.abort.abort(new Error('the rebalance is paused'));
       }
     } else {
+      this.#surveyCopies(state, signal);
       this.#startCopies(state, nowMs, signal);
     }
+    this.#surveyDrops(state, signal);
     this.#startDrops(state, nowMs, signal);
+  }
+
+  /** Many ranges are empty, or their new owner has everything already: one look at all of them tells. */
+  #surveyCopies(state: RingState, signal: AbortSignal): void {
+    if ([...this.#copies.values()].some((task) => task.state === 'looking')) return;
+    const chosen = new Map<number, CopyTask>();
+    const ranges: SurveyedRange[] = [];
+    for (const task of this.#copies.values()) {
+      if (chosen.size === SURVEY_RANGES) break;
+      if (task.state !== 'waiting' || task.isSurveyed || chosen.has(task.range)) continue;
+      const sources = this.#sourcesFor(state, task, new Map());
+      if (sources === null) continue;
+      chosen.set(task.range, task);
+      ranges.push({
+        interval: rangeBounds(task.range, state.base.rangeCount),
+        nodes: [this.#options.cluster.nodeById(task.nodeId)!, ...sources],
+      });
+    }
+    this.#survey([...chosen.values()], signal, async () => {
+      const surveys = await surveyRanges(this.#options, ranges, signal);
+      return surveys.map(isComplete);
+    });
+  }
+
+  /** A node that has nothing of a range has nothing to drop. */
+  #surveyDrops(state: RingState, signal: AbortSignal): void {
+    if ([...this.#drops.values()].some((task) => task.state === 'looking')) return;
+    const { cluster, inventory } = this.#options;
+    const known = new Set(cluster.registeredNodes().map(({ id }) => id));
+    const chosen = [...this.#drops.values()]
+      .filter(
+        ({ state: of, isSurveyed, nodeId }) =>
+          of === 'waiting' && !isSurveyed && known.has(nodeId) && cluster.healthOf(nodeId) === 'up',
+      )
+      .slice(0, SURVEY_RANGES);
+    const ranges = chosen.map(({ range, nodeId }) => ({
+      interval: rangeBounds(range, state.base.rangeCount),
+      nodes: [cluster.nodeById(nodeId)!],
+    }));
+    this.#survey(chosen, signal, async () => {
+      const digests = await digestsOf(inventory, ranges, signal);
+      return digests.map(([held]) => held?.count === 0);
+    });
+  }
+
+  /** Those that a look has settled are done; the others, and all when it failed, wait for a place of their own. */
+  #survey(
+    tasks: readonly (CopyTask | DropTask)[],
+    signal: AbortSignal,
+    look: () => Promise<boolean[]>,
+  ): void {
+    if (tasks.length === 0) return;
+    for (const task of tasks) task.state = 'looking';
+    const work = async () => {
+      const settled = await look().catch((error: unknown) => {
+        if (!signal.aborted) this.#options.logger.warn({ err: error }, 'ranges could not be looked at');
+        return [];
+      });
+      for (const [index, task] of tasks.entries()) {
+        task.state = settled[index] === true ? 'done' : 'waiting';
+        task.isSurveyed = true;
+        if (task.state === 'done') task.problem = null;
+      }
+      this.#goOn(signal);
+    };
+    this.#follow(work());
   }
 
   #startCopies(state: RingState, nowMs: number, signal: AbortSignal): void {
@@ -199,7 +275,7 @@ export class RebalanceRun {
     let free = limit - running.length;
     for (const task of this.#copies.values()) {
       if (free <= 0) return;
-      if (task.state !== 'waiting' || nowMs < task.notBeforeMs) continue;
+      if (task.state !== 'waiting' || !task.isSurveyed || nowMs < task.notBeforeMs) continue;
       if ((perTarget.get(task.nodeId) ?? 0) >= targetMax) continue;
       const sources = this.#sourcesFor(state, task, perSource);
       if (sources === null) continue;
@@ -312,7 +388,7 @@ export class RebalanceRun {
       const absent = owners.find(({ id }) => cluster.healthOf(id) !== 'up');
       if (absent !== undefined)
         task.problem = `Node ${absent.id}, a new owner, is ${cluster.healthOf(absent.id)}.`;
-      if (health !== 'up' || absent !== undefined) continue;
+      if (health !== 'up' || absent !== undefined || !task.isSurveyed) continue;
       task.state = 'running';
       free--;
       this.#follow(this.#drop(state, task, owners, signal));

@@ -11,7 +11,7 @@ export const SUSPICION_FLUSH_MS = 200;
 /** Every range is checked this often when nothing points to it. */
 export const CENSUS_INTERVAL_MS = 1_800_000;
 /** Ranges checked before the chunks that they lack are copied, the rarest first. */
-export const BATCH_RANGES = 64;
+export const BATCH_RANGES = 128;
 /** Ranges checked at a time. */
 export const CHECKS_MAX = 6;
 /** Chunks copied at a time. */

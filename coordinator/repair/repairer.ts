@@ -8,6 +8,7 @@ import type { StorageNode } from '../cluster/placement.ts';
 import { type RingState, rolesOf } from '../cluster/ring-state.ts';
 import type { Leases } from '../database/leases.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
+import { isComplete, surveyRanges } from '../rebalance/range-survey.ts';
 import {
   BATCH_RANGES,
   CENSUS_INTERVAL_MS,
@@ -25,7 +26,7 @@ export interface RepairerOptions {
   readonly repository: RepairRepository;
   readonly cluster: Cluster;
   readonly inventory: NodeInventory;
-  readonly objects: Pick<ObjectRepository, 'chunksBetween'>;
+  readonly objects: Pick<ObjectRepository, 'chunksBetween' | 'chunksWithin'>;
   readonly leases: Leases;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -129,9 +130,11 @@ export class Repairer implements AsyncDisposable {
     if (ranges.length === 0) return false;
     this.#isWorking = true;
     // 1. What is missing where?
-    const checked: Checked[] = [];
+    const checked = await this.#survey(state, ranges, signal);
+    const sound = new Set(checked.map(({ range }) => range));
     const unanswered = new Map<string, number[]>();
-    await forEachLimited(ranges, CHECKS_MAX, async (range) => {
+    const others = ranges.filter((range) => !sound.has(range));
+    await forEachLimited(others, CHECKS_MAX, async (range) => {
       const finding = await this.#check(state, range, signal);
       if (typeof finding !== 'string') checked.push(finding);
       else unanswered.set(finding, [...(unanswered.get(finding) ?? []), range]);
@@ -152,6 +155,22 @@ export class Repairer implements AsyncDisposable {
       'copies were made and are looked at once more',
     );
     return true;
+  }
+
+  /** Those of the ranges in which all is as it should be, seen by one look at all of them. */
+  async #survey(state: RingState, ranges: readonly number[], signal: AbortSignal): Promise<Checked[]> {
+    const { cluster } = this.#options;
+    const asked = ranges.flatMap((range) => {
+      const nodes = rolesOf(state, range).readFirst.map((id) => cluster.nodeById(id)!);
+      if (nodes.some(({ id }) => cluster.healthOf(id) === 'down')) return [];
+      return [{ range, nodes, interval: rangeBounds(range, state.base.rangeCount) }];
+    });
+    const surveys = await surveyRanges(this.#options, asked, signal);
+    return surveys.flatMap((survey, index) => {
+      if (!isComplete(survey)) return [];
+      const { count, bytes } = survey.named!;
+      return [{ range: asked[index]!.range, step: state.step, chunks: count, bytes, gaps: [] }];
+    });
   }
 
   /** What was found, or why nothing can be said. */

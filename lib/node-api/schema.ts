@@ -34,6 +34,21 @@ export const rangeDigestSchema = z.object({
 });
 export type RangeDigest = z.infer<typeof rangeDigestSchema>;
 
+/** Ranges in one `POST /ranges/digests`. */
+export const DIGESTED_RANGES_MAX = 256;
+
+/** `POST /ranges/digests`: the digests of many ranges at once, each as `first-last`. */
+export const digestRangesSchema = z.strictObject({
+  ranges: z
+    .array(z.string().regex(/^[0-9a-f]{8}-[0-9a-f]{8}$/))
+    .min(1)
+    .max(DIGESTED_RANGES_MAX),
+});
+export type DigestRanges = z.infer<typeof digestRangesSchema>;
+
+/** Its answer, in the order of the request. */
+export const rangeDigestsSchema = z.object({ digests: z.array(rangeDigestSchema) });
+
 /** `POST /ranges/{first}-{last}/pull`: copy what the source node has in that range and this one lacks. */
 export const pullRangeSchema = z.strictObject({
   /** Base URL of the source node. */

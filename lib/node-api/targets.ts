@@ -28,6 +28,7 @@ export function rangeTarget(first: number, last: number): string {
 }
 
 /** Set aside copies of chunks. */
+export const RANGE_DIGESTS_TARGET = '/ranges/digests';
 export const QUARANTINE_TARGET = '/quarantine';
 export const SCRUB_TARGET = '/scrub';
 

@@ -7,7 +7,13 @@ import {
   pullProgressSchema,
   rangeDigestSchema,
 } from '../../lib/node-api/schema.ts';
-import { chunkTarget, formatChecksum, formatPosition, rangeTarget } from '../../lib/node-api/targets.ts';
+import {
+  chunkTarget,
+  formatChecksum,
+  formatPosition,
+  RANGE_DIGESTS_TARGET,
+  rangeTarget,
+} from '../../lib/node-api/targets.ts';
 import { EMPTY_REPOSITORY_BYTES, storedBytes } from '../repository/capacity.ts';
 import { MemoryVideoRepository } from '../repository/memory-video-repository.ts';
 import { serveWith, until } from '../test-support/byte-server.ts';
@@ -68,6 +74,34 @@ it('digests and drops a range', async () => {
   expect(await dropped.json()).toEqual({ deleted: 3, bytes: 3 * LENGTH });
   expect(await (await node.request('DELETE', target)).json()).toEqual({ deleted: 0, bytes: 0 });
   expect(node.repository.stats().chunkCount).toBe(6);
+});
+
+it('digests many ranges at once, in the order of the question', async () => {
+  const node = await startTestNode();
+  await fill(node, 1, 9);
+  const ranges = [
+    [300, 599],
+    [0, 99],
+    [100, 0xffff_ffff],
+    [300, 599],
+  ] as const;
+  const ask = (names: readonly unknown[]) =>
+    node.request('POST', RANGE_DIGESTS_TARGET, { body: JSON.stringify({ ranges: names }) });
+  const names = ranges.map(([first, last]) => `${formatPosition(first)}-${formatPosition(last)}`);
+  const expected = await Promise.all(ranges.map(([first, last]) => node.repository.digest(first, last)));
+  expect(await (await ask(names)).json()).toEqual({ digests: expected });
+  expect(expected.map(({ count }) => count)).toEqual([3, 0, 9, 3]);
+  const malformed = [
+    [],
+    ['00000000-100000000'],
+    ['00000009-00000008'],
+    [1],
+    [`${names[0]}/../x`],
+    Array(257).fill(names[0]),
+  ];
+  for (const wrong of malformed) {
+    expect(await problemOf(await ask(wrong))).toEqual({ status: 400, code: 'invalid_request' });
+  }
 });
 
 it('drops a range only if it still has the digest it was given', async () => {

@@ -4,7 +4,13 @@ import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
-import { type ChunkEntryLine, type PullProgress, pullRangeSchema } from '../../lib/node-api/schema.ts';
+import {
+  type ChunkEntryLine,
+  digestRangesSchema,
+  type PullProgress,
+  pullRangeSchema,
+  type RangeDigest,
+} from '../../lib/node-api/schema.ts';
 import {
   DIGEST_PATTERN,
   formatChecksum,
@@ -19,7 +25,7 @@ import { clientGoneSignal } from '../client-gone.ts';
 import { PULL_PROGRESS_INTERVAL_MS } from '../limits.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import { NDJSON } from '../ndjson.ts';
-import { invalid, parseJson, parseLimit, parseRange } from '../parse-request.ts';
+import { invalid, parseJson, parseLimit, parseRange, readRange } from '../parse-request.ts';
 import { parseCursor } from '../repository/chunk-name.ts';
 import type { ChunkEntry, VideoRepository } from '../repository/video-repository.ts';
 import { ChunkCopier } from './chunk-copier.ts';
@@ -62,6 +68,15 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
       throw invalid('digest: expected 64 lower-case hex digits');
     }
     return context.json(await repository.drop(first, last, { digest }));
+  });
+
+  routes.post('/digests', async (context) => {
+    const request = await parseJson(context, digestRangesSchema);
+    const ranges = request.ranges.map(readRange);
+    const digests: RangeDigest[] = [];
+    // One after the other: whoever reads chunks meanwhile comes first.
+    for (const { first, last } of ranges) digests.push(await repository.digest(first, last));
+    return context.json({ digests });
   });
 
   routes.post('/:range/pull', async (context) => {

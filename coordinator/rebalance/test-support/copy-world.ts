@@ -25,6 +25,12 @@ export function createCopyWorld(ids: readonly string[], owners: readonly string[
         .filter(({ position }) => after === null || position > after.position)
         .slice(0, limit);
     },
+    async chunksWithin(intervals: readonly Interval[], limit: number): Promise<ChunkRef[] | null> {
+      const found = manifests
+        .filter(({ position }) => intervals.some(({ first, last }) => first <= position && position <= last))
+        .sort((one, other) => one.position - other.position);
+      return found.length > limit ? null : found;
+    },
   };
   const readSourcesOf = (): ReadSources => ({
     owners: nodes.nodes.filter(({ id }) => owners.includes(id)),

@@ -172,6 +172,20 @@ export class MemoryNodes implements NodeInventory, NodeProbe, NodeClient {
     return result;
   }
 
+  async digests(
+    at: StorageNode,
+    intervals: readonly Interval[],
+    signal: AbortSignal,
+  ): Promise<RangeDigest[]> {
+    const node = await this.#meet(at, signal);
+    const results = intervals.map((interval) => digestOfList(listOf(node, interval)));
+    await this.#travel(signal);
+    if (node.lies.digests === 0) return results;
+    node.lies.digests--;
+    const digest = createHash('sha256').update(`a lie of ${node.id}`).digest('hex');
+    return results.map((result) => ({ ...result, digest }));
+  }
+
   async delete(
     at: StorageNode,
     { id }: Pick<ChunkRef, 'id' | 'position'>,
