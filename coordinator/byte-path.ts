@@ -112,7 +112,7 @@ export async function openBytePath(
     sourceIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
     chunksInFlight: LIMITS.chunksInFlightMax,
     randomBytes: (count) => randomBytes(count),
-    onReadOpened: (milliseconds) => parts.readLatency.add(milliseconds),
+    onReadServed: (milliseconds) => parts.readLatency.add(milliseconds),
     onBytesSent: (bytes) => metrics.sentBytes.inc(bytes),
     onChunkSettled: (ref, { missing, lacking }) => {
       metrics.uploadedBytes.inc(ref.length);

@@ -98,7 +98,7 @@ export async function openContext(
       replicas: config.REPLICAS,
       rangeCount: config.RANGES,
       coordinatorId,
-      readP99Ms: () => readLatency.p99(LIMITS.latencySamplesMin),
+      readP99Ms: () => readLatency.p99(LIMITS.latencySamplesMin, LIMITS.latencySamplesEnough),
       healthIntervalMs: config.HEALTH_INTERVAL,
       downAfterMs: config.DOWN_AFTER,
     }),

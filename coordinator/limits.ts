@@ -24,11 +24,13 @@ export const LIMITS = {
   stragglerTimeoutMs: 3000,
   /** A receiver that takes nothing for this long does not keep a storage node waiting. */
   receiverPauseMs: 2000,
-  /** How long reads took to begin is judged over this time, and this many of the latest reads. */
+  /** How long reads took is judged over this time, and this many of the latest reads. */
   latencyWindowMs: 10_000,
   latencySamplesMax: 2048,
   /** Fewer reads than this say nothing. */
   latencySamplesMin: 50,
+  /** With so many in a third of the time, that third is judged alone. */
+  latencySamplesEnough: 200,
   /** Answers with a video's bytes under way at the same time; further ones are refused as too busy. */
   contentAnswersMax: 2000,
   /** A receiver that takes nothing for this long is cut off. */

@@ -74,12 +74,12 @@ describe('a cluster of as many nodes as there are copies', () => {
 
   it('gives up no node, and says what to do about it', async () => {
     const { id } = await cluster.adminNode(2);
-    for (const asked of [
-      cluster.admin.changeNode(id, { state: 'draining' }),
-      cluster.admin.removeNode(id, { lost: true }),
-      cluster.admin.plan([{ nodeId: id, state: 'draining' }]),
-    ]) {
-      const refusal = await refusalOf(asked);
+    const refusals = await Promise.all([
+      refusalOf(cluster.admin.changeNode(id, { state: 'draining' })),
+      refusalOf(cluster.admin.removeNode(id, { lost: true })),
+      refusalOf(cluster.admin.plan([{ nodeId: id, state: 'draining' }])),
+    ]);
+    for (const refusal of refusals) {
       expect(refusal).toMatchObject({ status: 409, code: 'too_few_nodes' });
       expect(refusal.detail).toMatch(/add 1 /i);
     }

@@ -20,3 +20,14 @@ test('keeps the latest samples when there are more than it holds', () => {
   expect(latency.p99(10)).toBe(25);
   expect(latency.p99(11)).toBeNull();
 });
+
+test('what has just changed shows soon when there are many samples', async () => {
+  const clock = new ManualClock(0);
+  const latency = new RecentLatency(clock, { windowMs: 9000, samplesMax: 500 });
+  for (let sample = 0; sample < 100; sample++) latency.add(50);
+  await clock.advance(4000);
+  for (let sample = 0; sample < 20; sample++) latency.add(5);
+  expect(latency.p99(100, 21)).toBe(50);
+  expect(latency.p99(100, 20)).toBeNull();
+  expect(latency.p99(20, 20)).toBe(5);
+});

@@ -21,11 +21,18 @@ export class RecentLatency {
     this.#next = (this.#next + 1) % this.#samples.length;
   }
 
-  /** The 99th percentile of the window; null when it has fewer than `countMin` samples. */
-  p99(countMin: number): number | null {
-    const since = this.#clock.monotonicMs() - this.#windowMs;
-    const recent = this.#samples.filter((_, index) => this.#times[index]! >= since).sort();
+  /**
+   * The 99th percentile of the latest part of the window that has `enough` samples, but of no less than a third of it:
+   * what has just changed shows soon when there are many. Null when there are fewer than `countMin`.
+   */
+  p99(countMin: number, enough = Number.POSITIVE_INFINITY): number | null {
+    const nowMs = this.#clock.monotonicMs();
+    const within = (windowMs: number) =>
+      this.#samples.filter((_, index) => this.#times[index]! >= nowMs - windowMs);
+    let recent = within(this.#windowMs / 3);
+    if (recent.length < enough) recent = within(this.#windowMs);
     if (recent.length < countMin) return null;
+    recent.sort();
     return recent[Math.min(recent.length - 1, Math.floor(recent.length * 0.99))]!;
   }
 }

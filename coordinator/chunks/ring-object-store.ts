@@ -43,13 +43,19 @@ export interface RingObjectStoreOptions {
   /** Chunks of one upload that may wait for their quorum while the next one fills. */
   readonly chunksInFlight: number;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** Called with the time that each read took until its first byte was at hand. */
-  readonly onReadOpened?: (milliseconds: number) => void;
+  /**
+   * Called with the time that each read took until its first MiB, or all of it, was at hand. What the receiver took is
+   * not counted.
+   */
+  readonly onReadServed?: (milliseconds: number) => void;
   /** Called with the length of each piece that a receiver has taken. */
   readonly onBytesSent?: (bytes: number) => void;
   /** Called for each chunk whose copies are all made or given up. */
   readonly onChunkSettled?: (ref: ChunkRef, outcome: WriteOutcome) => void;
 }
+
+/** How long reads take is judged by their first bytes: some are of a whole video. */
+const JUDGED_BYTES = 1024 * 1024;
 
 /** ObjectStore on the storage nodes of the ring. */
 export class RingObjectStore implements ObjectStore {
@@ -108,8 +114,7 @@ export class RingObjectStore implements ObjectStore {
     const opened = await this.#options.reader
       .open(slices[0]!, abort.signal)
       .finally(() => signal?.removeEventListener('abort', onAbort));
-    this.#options.onReadOpened?.(this.#options.clock.monotonicMs() - startMs);
-    return new RingObjectReading(this.#options, slices, opened, abort);
+    return new RingObjectReading(this.#options, slices, opened, abort, startMs);
   }
 
   remove(objectId: string, chunks: readonly ChunkRef[]): Promise<void> {
@@ -275,6 +280,7 @@ function refOf(id: string, { pages, length }: OutgoingPages): ChunkRef {
 class RingObjectReading implements ObjectReading {
   readonly #options: RingObjectStoreOptions;
   readonly #slices: readonly ChunkSlice[];
+  readonly #startMs: number;
   readonly #abort: AbortController;
   #opened: SliceReading | undefined;
   #ahead: Promise<SliceReading> | undefined;
@@ -285,11 +291,13 @@ class RingObjectReading implements ObjectReading {
     slices: readonly ChunkSlice[],
     opened: SliceReading,
     abort: AbortController,
+    startMs: number,
   ) {
     this.#options = options;
     this.#slices = slices;
     this.#opened = opened;
     this.#abort = abort;
+    this.#startMs = startMs;
   }
 
   async sendTo(sink: Writable, signal: AbortSignal): Promise<void> {
@@ -298,6 +306,10 @@ class RingObjectReading implements ObjectReading {
       this.#abort.abort(reason);
       this.#rejectWrite?.(reason);
     };
+    const { clock, onReadServed } = this.#options;
+    let sent = 0;
+    let receiverMs = 0;
+    const onServed = () => onReadServed?.(clock.monotonicMs() - this.#startMs - receiverMs);
     signal.addEventListener('abort', stop, { once: true });
     sink.once('close', stop);
     if (signal.aborted || sink.destroyed) stop();
@@ -310,7 +322,11 @@ class RingObjectReading implements ObjectReading {
           left -= piece.length;
           // The next chunk's first bytes travel while this one's last are being sent.
           if (following && !this.#ahead && left <= PREFETCH_BYTES) this.#openAhead(following);
+          const writtenMs = clock.monotonicMs();
           await this.#write(sink, piece);
+          receiverMs += clock.monotonicMs() - writtenMs;
+          sent += piece.length;
+          if (sent >= JUDGED_BYTES && sent - piece.length < JUDGED_BYTES) onServed();
           this.#options.onBytesSent?.(piece.length);
         });
         this.#opened = undefined;
@@ -318,6 +334,7 @@ class RingObjectReading implements ObjectReading {
         this.#opened = await this.#ahead;
         this.#ahead = undefined;
       }
+      if (sent < JUDGED_BYTES) onServed();
     } finally {
       signal.removeEventListener('abort', stop);
       sink.off('close', stop);

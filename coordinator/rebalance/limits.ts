@@ -51,12 +51,26 @@ export const CAPACITY_RESERVE = 0.05;
 export const CHUNK_OVERHEAD_BYTES = 8192;
 
 /** Reads are slow when their 99th percentile is above this many times its value before the rebalance. */
-export const LATENCY_FACTOR = 1.6;
-/** Below this, reads count as fast whatever they were before, milliseconds. */
-export const LATENCY_FLOOR_MS = 25;
+export const LATENCY_FACTOR = 1.5;
+/** Up to this many times, more may be copied; between the two it stays as it is. */
+export const LATENCY_REST_FACTOR = 1.2;
+/** What reads take at least, milliseconds, when that is judged. */
+export const LATENCY_FLOOR_MS = 10;
+/** So many adjustments later, what reads take shows what the last one did. */
+export const SETTLE_ADJUSTMENTS = 3;
 /** How often copying is slowed down or let go. */
 export const THROTTLE_INTERVAL_MS = 1000;
-export const THROTTLE_RATE_MIN = 4 * MIB;
+export const THROTTLE_RATE_MIN = 8 * MIB;
+/** How fast copying begins where there are reads. */
+export const RATE_AT_START = 16 * MIB;
+/** What slow reads, and fast ones, make of the rate. */
+export const RATE_DECREASE = 0.6;
+export const RATE_INCREASE = 1.2;
+export const RATE_MAX = 1024 * MIB;
+/** A rate of which less is used is not what holds copying up. */
+export const RATE_USED_SHARE = 0.7;
+/** How fast is being copied is judged over so many adjustments. */
+export const RATE_ADJUSTMENTS = 3;
 
 export const BYTES_PER_SECOND_MIN = 64 * 1024;
 export const CHANGES_MAX = 1000;

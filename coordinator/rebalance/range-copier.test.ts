@@ -32,6 +32,7 @@ function createWorld() {
         target: world.nodes.at('new'),
         sources: sources.map((id) => world.nodes.at(id)),
         bytesPerSecond: undefined,
+        concurrency: 2,
       },
       (copied, bytes) => progress.push([copied, bytes]),
       signal,

@@ -5,7 +5,6 @@ import type { Placement, StorageNode } from '../cluster/placement.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
-import { PULL_CONCURRENCY } from './limits.ts';
 import { digestOf, listManifests, listNode, missingFrom } from './listing.ts';
 
 export interface RangeCopierOptions {
@@ -23,6 +22,8 @@ export interface RangeCopy {
   /** Nodes that hold the range and answer, the one to be read from first in front. */
   readonly sources: readonly StorageNode[];
   readonly bytesPerSecond: number | undefined;
+  /** Chunks fetched at a time. */
+  readonly concurrency: number;
 }
 
 export interface CopyResult {
@@ -54,7 +55,7 @@ export class RangeCopier {
    * `node_unreachable` (see NodeInventory), `copy_incomplete`, or the signal's reason; it may be called again.
    */
   async copy(
-    { interval, target, sources, bytesPerSecond }: RangeCopy,
+    { interval, target, sources, bytesPerSecond, concurrency }: RangeCopy,
     onProgress: (chunks: number, bytes: number) => void,
     signal: AbortSignal,
   ): Promise<CopyResult> {
@@ -71,7 +72,7 @@ export class RangeCopier {
           done.bytes = before.bytes + copiedBytes;
           onProgress(done.chunks, done.bytes);
         };
-        const options = { source, bytesPerSecond, concurrency: PULL_CONCURRENCY };
+        const options = { source, bytesPerSecond, concurrency };
         try {
           await inventory.pullRange(target, interval, options, take, signal);
         } catch (error) {

@@ -10,11 +10,13 @@ import { PHASE, phaseOf, type RingState } from '../cluster/ring-state.ts';
 import type { DatabaseHandle, Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
+import { CopyBudget } from './copy-budget.ts';
 import { finishRebalance } from './finish-rebalance.ts';
 import {
   DROPS_MAX,
   ENGINE_PACE,
   type EnginePace,
+  RATE_ADJUSTMENTS,
   SURVEY_RANGES,
   THROTTLE_INTERVAL_MS,
   WINDOW_RANGES,
@@ -56,9 +58,13 @@ export class RebalanceRun {
   readonly #throttle: Throttle;
   readonly #pace: EnginePace;
   readonly #estimate = new ProgressEstimate();
+  readonly #budget = new CopyBudget();
   readonly #copies = new Map<string, CopyTask>();
   readonly #drops = new Map<string, DropTask>();
   readonly #planned = new Map<string, PlannedCopy>();
+  #copiesAtStart = 0;
+  #copiedBytes = 0;
+  readonly #copiedLately: { readonly atMs: number; readonly bytes: number }[] = [];
   /** Everything that was started and has not ended. */
   readonly #underWay = new Set<Promise<void>>();
   #record: RebalanceRecord;
@@ -100,6 +106,7 @@ export class RebalanceRun {
       for (const copy of await this.#rebalances.openCopies(this.#id)) {
         this.#planned.set(keyOf(copy.range, copy.nodeId), copy);
       }
+      this.#copiesAtStart = [...this.#planned.values()].filter(({ bytes }) => bytes > 0).length;
       await this.#pump(signal);
     } finally {
       over.abort(new Error('the rebalance goes on elsewhere, or has ended'));
@@ -140,7 +147,7 @@ export class RebalanceRun {
           await this.#advance(state);
           break;
         }
-        await this.#untilAwake(this.#pace.progressMs, signal);
+        await this.#untilAwake(this.#budget.waitMs(this.#options.clock.monotonicMs()), signal);
         await this.#readRecord();
         if ((await this.#rings.step()) !== state.step) break;
       }
@@ -272,7 +279,7 @@ export class RebalanceRun {
     const limit = this.#throttle.concurrency;
     // One node that gains everything may take all there is; several share it.
     const targetMax = Math.max(1, Math.ceil(limit / Math.max(1, targets)));
-    let free = limit - running.length;
+    let free = this.#budget.waitMs(nowMs) > 0 ? 0 : limit - running.length;
     for (const task of this.#copies.values()) {
       if (free <= 0) return;
       if (task.state !== 'waiting' || !task.isSurveyed || nowMs < task.notBeforeMs) continue;
@@ -345,8 +352,12 @@ export class RebalanceRun {
           target: cluster.nodeById(task.nodeId)!,
           sources,
           bytesPerSecond: this.#throttle.bytesPerSecondEach,
+          concurrency: this.#throttle.chunksAtOnce,
         },
         (chunks, bytes) => {
+          const more = before.bytes + bytes - task.bytes;
+          if (more > 0) this.#budget.spend(more, this.#throttle.bytesPerSecond, clock.monotonicMs());
+          this.#copiedBytes += Math.max(0, more);
           task.chunks = before.chunks + chunks;
           task.bytes = before.bytes + bytes;
         },
@@ -539,11 +550,17 @@ export class RebalanceRun {
   #adjustThrottle(nowMs: number): void {
     if (nowMs - this.#lastThrottleMs < THROTTLE_INTERVAL_MS) return;
     this.#lastThrottleMs = nowMs;
+    const samples = this.#copiedLately;
+    samples.push({ atMs: nowMs, bytes: this.#copiedBytes });
+    if (samples.length > RATE_ADJUSTMENTS + 1) samples.shift();
+    const [oldest] = samples;
+    const spanMs = nowMs - oldest!.atMs;
+    const rate = spanMs > 0 ? ((this.#copiedBytes - oldest!.bytes) / spanMs) * 1000 : 0;
     void this.#options.cluster.presence.list().then(
       (coordinators) => {
         const values = coordinators.flatMap(({ readP99Ms }) => (readP99Ms === null ? [] : [readP99Ms]));
         const worst = values.length === 0 ? null : Math.max(...values);
-        this.#throttle.adjust(worst, this.#estimate.bytesPerSecond ?? 0);
+        this.#throttle.adjust(worst, rate);
       },
       () => {},
     );
@@ -555,11 +572,12 @@ export class RebalanceRun {
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#lastProgressMs < this.#pace.progressMs) return;
     this.#lastProgressMs = nowMs;
-    const open = [...this.#planned.values()];
+    // Those without a byte are settled by a look, and take no time to speak of.
+    const open = [...this.#planned.values()].filter(({ bytes }) => bytes > 0);
     const partial = { chunks: 0, bytes: 0, copies: 0 };
     for (const task of this.#copies.values()) {
       const { planned } = task;
-      if (planned === undefined) continue;
+      if (planned === undefined || planned.bytes === 0) continue;
       const isDone = task.state === 'done';
       partial.chunks += isDone ? planned.chunks : Math.min(planned.chunks, task.chunks);
       partial.bytes += isDone ? planned.bytes : Math.min(planned.bytes, task.bytes);
@@ -572,7 +590,7 @@ export class RebalanceRun {
     const sums = await this.#rebalances.sums(this.#id);
     const done = {
       bytes: sums.reduce((sum, { doneBytes }) => sum + doneBytes, 0) + partial.bytes,
-      copies: sums.reduce((sum, { doneCopies }) => sum + doneCopies, 0) + partial.copies,
+      copies: this.#copiesAtStart - left.copies,
     };
     this.#estimate.update(nowMs, done, this.#record.state !== 'paused');
     const bytesPerSecond = this.#estimate.bytesPerSecond;
@@ -620,7 +638,10 @@ export class RebalanceRun {
     this.#wake();
   }
 
-  async #untilAwake(delayMs: number, signal: AbortSignal): Promise<void> {
+  /** At most until progress is to be told, and less when copies may begin again before. */
+  async #untilAwake(budgetMs: number, signal: AbortSignal): Promise<void> {
+    const { progressMs } = this.#pace;
+    const delayMs = budgetMs > 0 ? Math.min(progressMs, Math.ceil(budgetMs)) : progressMs;
     signal.throwIfAborted();
     if (!this.#isAwake) {
       await new Promise<void>((resolve) => {

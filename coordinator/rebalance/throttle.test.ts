@@ -1,5 +1,16 @@
 import { expect, test } from 'vitest';
-import { CONCURRENCY_DEFAULT, LATENCY_FACTOR, LATENCY_FLOOR_MS, THROTTLE_RATE_MIN } from './limits.ts';
+import {
+  CONCURRENCY_DEFAULT,
+  LATENCY_FACTOR,
+  LATENCY_FLOOR_MS,
+  LATENCY_REST_FACTOR,
+  PULL_CONCURRENCY,
+  RATE_AT_START,
+  RATE_DECREASE,
+  RATE_INCREASE,
+  SETTLE_ADJUSTMENTS,
+  THROTTLE_RATE_MIN,
+} from './limits.ts';
 import { Throttle } from './throttle.ts';
 
 const MIB = 1024 * 1024;
@@ -10,49 +21,93 @@ const adjustTimes = (throttle: Throttle, times: number, p99Ms: number | null, ra
   for (let time = 0; time < times; time++) throttle.adjust(p99Ms, rate);
 };
 
-test('it starts with the usual number of copies and no limit to each', () => {
-  const throttle = new Throttle(BASELINE_MS);
+/** Copies as fast as it may. */
+const copyTimes = (throttle: Throttle, times: number, p99Ms: number | null) => {
+  for (let time = 0; time < times; time++)
+    throttle.adjust(p99Ms, Math.min(throttle.bytesPerSecond, 1000 * MIB));
+};
+
+/** Where reads have left it all there is. */
+const atFullSpeed = (baselineMs: number) => {
+  const throttle = new Throttle(baselineMs);
+  adjustTimes(throttle, 40, baselineMs, 1);
+  expect(throttle.isBackingOff).toBe(false);
   expect(throttle.concurrency).toBe(CONCURRENCY_DEFAULT);
+  return throttle;
+};
+
+test('where there are reads it starts with one copy at a time, and slowly', () => {
+  const throttle = new Throttle(BASELINE_MS);
+  expect(throttle.concurrency).toBe(1);
+  expect(throttle.chunksAtOnce).toBe(1);
+  expect(throttle.bytesPerSecond).toBe(RATE_AT_START);
+});
+
+test('where there are none it copies as fast as it can', () => {
+  const throttle = new Throttle(null);
   expect(throttle.bytesPerSecondEach).toBeUndefined();
+  adjustTimes(throttle, CONCURRENCY_DEFAULT, null);
+  expect(throttle.concurrency).toBe(CONCURRENCY_DEFAULT);
+  expect(throttle.chunksAtOnce).toBe(PULL_CONCURRENCY);
   expect(throttle.isBackingOff).toBe(false);
 });
 
-test('slow reads cost first copies at a time, then bytes a second, down to the least', () => {
-  const throttle = new Throttle(BASELINE_MS);
-  const seen: number[] = [];
-  while (throttle.bytesPerSecondEach === undefined) {
-    throttle.adjust(SLOW_MS, 100 * MIB);
-    seen.push(throttle.concurrency);
-  }
-  expect(seen).toEqual([2, 1, 1]);
-  expect(throttle.bytesPerSecondEach).toBe(50 * MIB);
-  throttle.adjust(SLOW_MS, 50 * MIB);
-  expect(throttle.bytesPerSecondEach).toBe(25 * MIB);
-  adjustTimes(throttle, 20, SLOW_MS);
-  expect(throttle.bytesPerSecondEach).toBe(THROTTLE_RATE_MIN);
+test('slow reads cost copies at a time and bytes a second, down to the least', () => {
+  const throttle = atFullSpeed(BASELINE_MS);
+  throttle.adjust(SLOW_MS, 100 * MIB);
+  expect(throttle.concurrency).toBe(CONCURRENCY_DEFAULT / 2);
+  expect(throttle.bytesPerSecond).toBe(100 * MIB * RATE_DECREASE);
+  copyTimes(throttle, 60, SLOW_MS);
+  expect(throttle.concurrency).toBe(1);
+  expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN);
   expect(throttle.isBackingOff).toBe(true);
 });
 
-test('it goes back the same way, step by step, when reads are fast or there are none', () => {
+test('what it did is given time to show before it does more', () => {
+  const throttle = atFullSpeed(BASELINE_MS);
+  throttle.adjust(SLOW_MS, 100 * MIB);
+  const { bytesPerSecond } = throttle;
+  copyTimes(throttle, SETTLE_ADJUSTMENTS - 1, SLOW_MS);
+  expect(throttle.bytesPerSecond).toBe(bytesPerSecond);
+  copyTimes(throttle, 1, SLOW_MS);
+  expect(throttle.bytesPerSecond).toBeLessThan(bytesPerSecond);
+});
+
+test('it stays as it is while reads are neither fast nor slow', () => {
+  const throttle = atFullSpeed(BASELINE_MS);
+  throttle.adjust(SLOW_MS, 100 * MIB);
+  const { bytesPerSecond } = throttle;
+  copyTimes(throttle, 50, BASELINE_MS * LATENCY_FACTOR);
+  copyTimes(throttle, 50, BASELINE_MS * LATENCY_REST_FACTOR + 1);
+  expect(throttle.bytesPerSecond).toBe(bytesPerSecond);
+});
+
+test('a limit that is not reached is no limit: it counts from what is copied', () => {
+  const throttle = atFullSpeed(BASELINE_MS);
+  throttle.adjust(SLOW_MS, 20 * MIB);
+  expect(throttle.bytesPerSecond).toBe(20 * MIB * RATE_DECREASE);
+});
+
+test('it goes back step by step, raising what is in the way, when reads are fast or there are none', () => {
   for (const p99Ms of [BASELINE_MS, null]) {
-    const throttle = new Throttle(BASELINE_MS);
-    adjustTimes(throttle, 4, SLOW_MS);
-    const slowed = throttle.bytesPerSecondEach!;
-    throttle.adjust(p99Ms, MIB);
-    expect(throttle.bytesPerSecondEach).toBe(slowed * 1.25);
+    const throttle = atFullSpeed(BASELINE_MS);
+    copyTimes(throttle, 40, SLOW_MS);
+    throttle.adjust(p99Ms, THROTTLE_RATE_MIN);
+    expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN * RATE_INCREASE);
     expect(throttle.concurrency).toBe(1);
-    adjustTimes(throttle, 40, p99Ms);
-    expect(throttle.bytesPerSecondEach).toBeUndefined();
-    expect(throttle.concurrency).toBe(CONCURRENCY_DEFAULT);
+    throttle.adjust(p99Ms, THROTTLE_RATE_MIN / 2);
+    expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN * RATE_INCREASE);
+    expect(throttle.concurrency).toBe(2);
+    adjustTimes(throttle, 40, p99Ms, THROTTLE_RATE_MIN / 2);
     expect(throttle.isBackingOff).toBe(false);
   }
 });
 
 test('reads that were slow before, or take hardly any time, are no reason to slow down', () => {
-  const slow = new Throttle(1000);
+  const slow = atFullSpeed(1000);
   adjustTimes(slow, 5, 1000 * LATENCY_FACTOR);
   expect(slow.isBackingOff).toBe(false);
-  const fast = new Throttle(1);
+  const fast = atFullSpeed(1);
   adjustTimes(fast, 5, LATENCY_FLOOR_MS * LATENCY_FACTOR);
   expect(fast.isBackingOff).toBe(false);
   adjustTimes(fast, 1, LATENCY_FLOOR_MS * LATENCY_FACTOR + 1);
@@ -63,29 +118,30 @@ test('without a value from before, the first one seen is what reads are held to'
   const throttle = new Throttle(null);
   adjustTimes(throttle, 3, null);
   expect(throttle.baselineMs).toBeNull();
-  throttle.adjust(200, MIB);
+  throttle.adjust(200, RATE_AT_START);
   expect(throttle.baselineMs).toBe(200);
-  throttle.adjust(200 * LATENCY_FACTOR, MIB);
-  expect(throttle.isBackingOff).toBe(false);
-  throttle.adjust(200 * LATENCY_FACTOR + 1, MIB);
-  expect(throttle.isBackingOff).toBe(true);
+  const { bytesPerSecond } = throttle;
+  throttle.adjust(200 * LATENCY_FACTOR, RATE_AT_START);
+  expect(throttle.bytesPerSecond).toBe(bytesPerSecond);
+  throttle.adjust(200 * LATENCY_FACTOR + 1, RATE_AT_START);
+  expect(throttle.bytesPerSecond).toBeLessThan(bytesPerSecond);
 });
 
 test("the operator's limits are shared by the copies and never exceeded", () => {
-  const throttle = new Throttle(BASELINE_MS);
+  const throttle = atFullSpeed(BASELINE_MS);
   throttle.setLimits({ bytesPerSecond: 20 * MIB, concurrency: 2 });
   expect(throttle.concurrency).toBe(2);
   expect(throttle.bytesPerSecondEach).toBe(10 * MIB);
-  adjustTimes(throttle, 20, BASELINE_MS);
+  copyTimes(throttle, 20, BASELINE_MS);
   expect(throttle.concurrency).toBe(2);
   expect(throttle.bytesPerSecondEach! * throttle.concurrency).toBe(20 * MIB);
   // Reads may want less than the operator allows, and then get it.
-  adjustTimes(throttle, 3, SLOW_MS, 16 * MIB);
+  copyTimes(throttle, 3 * SETTLE_ADJUSTMENTS, SLOW_MS);
   expect(throttle.bytesPerSecondEach! * throttle.concurrency).toBeLessThan(20 * MIB);
 });
 
 test('a higher limit is reached at once, as reads allow it', () => {
-  const throttle = new Throttle(BASELINE_MS);
+  const throttle = new Throttle(null);
   throttle.setLimits({ concurrency: 1 });
   expect(throttle.concurrency).toBe(1);
   expect(throttle.isBackingOff).toBe(false);
