@@ -38,6 +38,8 @@ export class History {
   readonly #hasCoordinatorFaults: boolean;
   #mayLoseDisk: boolean;
   readonly #mayCorrupt: boolean;
+  /** Ids of nodes. */
+  readonly #lostDisks = new Set<string>();
 
   private constructor(database: DatabaseHandle, seed: number, random: Random, world: Simulation) {
     this.seed = seed;
@@ -197,7 +199,9 @@ export class History {
     for (const { id } of lost) this.#world.ledger.loseCopy(id);
     node.chunks.clear();
     node.fault = 'dead';
+    this.#lostDisks.add(node.id);
     return () => {
+      this.#lostDisks.delete(node.id);
       this.#mayLoseDisk = true;
       node.fault = 'none';
       for (const chunk of lost) {
@@ -241,9 +245,8 @@ export class History {
   }
 
   /** A node whose disk was lost stays away. */
-  #isReturning(node: MemoryNode): boolean {
-    const registered = this.#world.live[0]?.cluster.registeredNodes().find(({ id }) => id === node.id);
-    return node.chunks.size > 0 || (registered !== undefined && registered.state !== 'lost');
+  #isReturning({ id }: MemoryNode): boolean {
+    return !this.#lostDisks.has(id);
   }
 
   async #breakCoordinator(): Promise<void> {
