@@ -34,7 +34,13 @@ export interface TrialOptions {
 }
 
 /** What trials have in common beside the environment: impatient sweeps, and room for whole chunks in memory. */
-const TRIAL_ENV = { SWEEP_INTERVAL: '2s', SWEEP_MIN_AGE: '1s', UPLOAD_BUFFERS: '256MiB' };
+const TRIAL_ENV = {
+  SWEEP_INTERVAL: '2s',
+  SWEEP_MIN_AGE: '1s',
+  // What an upload left behind whose coordinator was killed goes within the patience of a trial.
+  UPLOAD_LEASE: '20s',
+  UPLOAD_BUFFERS: '256MiB',
+};
 
 /** A cluster under trial with a corpus of known bytes, and everything it is looked at with. */
 export class TrialCluster {
