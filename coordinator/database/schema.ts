@@ -90,6 +90,7 @@ export interface RecordWritesTable {
   id: string;
   object_id: string;
   lease_expires_at: Date;
+  created_at: Generated<Date>;
 }
 
 export interface VideosTable {

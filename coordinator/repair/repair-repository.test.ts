@@ -96,6 +96,23 @@ describe.each(ENGINES)('what is known of copies on %s', (engine) => {
     expect(await repository.sums(RANGES)).toMatchObject({ verified: 4, suspected: 0 });
   });
 
+  test('a check does not clear what was suspected while a record was written that is not there yet', async () => {
+    await checkAll();
+    const id = await openObject();
+    await handle.kysely
+      .updateTable('objects')
+      .set({ state: 'committed', size: 0, sha256: Buffer.alloc(32), lease_expires_at: null })
+      .where('id', '=', id)
+      .execute();
+    const write = { id: randomUUID(), object_id: id, lease_expires_at: new Date(Date.now() + 60_000) };
+    await handle.kysely.insertInto('record_writes').values(write).execute();
+    await repository.suspect([3], 'a write did not reach every owner');
+    expect(await checkAll()).toEqual([3]);
+    expect(await repository.sums(RANGES)).toMatchObject({ verified: 3, suspected: 1 });
+    await handle.kysely.deleteFrom('record_writes').execute();
+    await checkUntilClear();
+  });
+
   test('what could not be checked waits, and stays suspected', async () => {
     await checkAll();
     await repository.postpone([0], 'an owner is down');

@@ -87,7 +87,11 @@ export class RepairRepository {
     const { limit, intervalMs, retryMs } = options;
     const { rows } = await sql<{ range: number; now: Date; named_until: Date }>`
       select range, clock_timestamp() as now,
-        coalesce((select min(created_at) from objects where state = 'open'), clock_timestamp()) as named_until
+        least(
+          (select min(created_at) from objects where state = 'open'),
+          (select min(created_at) from record_writes),
+          clock_timestamp()
+        ) as named_until
       from generate_series(0, ${rangeCount - 1}::integer) as range
       left join range_checks using (range)
       where (tried_at is null or tried_at < clock_timestamp() - ${retryMs}::integer * interval '1 millisecond')

@@ -5,7 +5,8 @@ const STATEMENTS = [
   sql`create table record_writes (
     id uuid primary key,
     object_id uuid not null references objects (id) on delete cascade,
-    lease_expires_at timestamptz(3) not null
+    lease_expires_at timestamptz(3) not null,
+    created_at timestamptz(3) not null default clock_timestamp()
   )`,
   sql`create index record_writes_object on record_writes (object_id)`,
 ];
