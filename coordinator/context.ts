@@ -154,10 +154,13 @@ export async function openContext(
     onMoved: (ranges, transaction) => repairs.suspect(ranges, 'the range changed hands', transaction),
     onEvent: (kind, details, isProgress) => {
       events[isProgress ? 'announce' : 'record'](kind, null, details);
-      // What the way back, or a change of direction, left behind.
-      if (!isProgress && kind !== 'rebalance_blocked') sweeper.sweepSoon();
     },
   });
+  // What the way back, or a change of direction, left behind. Which coordinator sweeps is not for this one to know.
+  const stopListening = events.listen(({ kind }) => {
+    if (kind === 'rebalance_finished' || kind === 'rebalance_cancelled') sweeper.sweepSoon();
+  });
+  stack.defer(stopListening);
   const rebalances = new RebalanceService({
     database,
     cluster,
