@@ -12,7 +12,7 @@ import { type Coordinator, mayWrite, PRESENCE_TTL_MS, Simulation } from './simul
 
 /** How long the operators and faults of one history go on, and how long the end may take, milliseconds. */
 const ACTIVE_MS = 900;
-const END_MS = 20_000;
+const END_MS = 45_000;
 
 /** What an operator may be told without anything being wrong. */
 const REFUSALS = new Set([
