@@ -11,6 +11,11 @@ const duration = (minMs: number) =>
     message: `must be from ${minMs}ms to 24d`,
   });
 const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const onOrOff = (byDefault: 'on' | 'off') =>
+  z
+    .enum(['on', 'off'])
+    .default(byDefault)
+    .transform((text) => text === 'on');
 
 /** The environment of the coordinator. README.md explains each variable to operators. */
 const environmentSchema = z.object({
@@ -50,6 +55,8 @@ const environmentSchema = z.object({
     })
     .default(8 * MIB),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
+  /** Whether whoever has no account may read what is public or unlisted. */
+  ANONYMOUS_READ: onOrOff('on'),
   /** Which origins may use the API from a browser; `*` for all. */
   CORS_ORIGINS: z
     .string()

@@ -6,7 +6,8 @@ import { repeat, systemClock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { deriveKey, verifyTarget } from '../lib/signing/signed-url.ts';
 import { ensureAdminToken } from './auth/admin-token.ts';
-import { createRequireAdmin } from './auth/require-admin.ts';
+import { RequestAuthenticator } from './auth/authenticator.ts';
+import { Gate } from './auth/gate.ts';
 import { SqlAdminTokenStore } from './auth/sql-admin-token-store.ts';
 import { openBytePath } from './byte-path.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
@@ -270,7 +271,14 @@ export async function openContext(
     randomBytes,
     config.ADMIN_TOKEN,
   );
-  const requireAdmin = createRequireAdmin({ tokenHash: token.hash });
+  const gate = new Gate({
+    authenticator: new RequestAuthenticator({
+      adminTokenHash: () => token.hash,
+      verifyNode: (method, target) =>
+        verifyTarget([signingKey], method, target, Math.floor(clock.nowMs() / 1000)),
+    }),
+    anonymousRead: config.ANONYMOUS_READ,
+  });
   metrics.observe(
     'orbitvids_swept_chunks',
     'Chunks that nobody named and that were removed',
@@ -303,7 +311,7 @@ export async function openContext(
   const videoRoutes: VideoRoutesDeps = {
     service,
     responder,
-    requireAdmin,
+    gate,
     logger,
     basePath: API_PREFIX,
     bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
@@ -311,29 +319,20 @@ export async function openContext(
   const app = createServerApp({
     logger,
     metrics,
+    gate,
     corsOrigins: config.CORS_ORIGINS,
     system: createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
     features: [
       createVideoRoutes(videoRoutes),
-      createRepairRoutes({ repair: repairService, requireAdmin }),
-      createRebalanceRoutes({ rebalances, membership, cluster, requireAdmin }),
-      createEventRoutes({ events, requireAdmin, stopping }),
+      createRepairRoutes({ repair: repairService }),
+      createRebalanceRoutes({ rebalances, membership, cluster }),
+      createEventRoutes({ events, stopping }),
       createClusterRoutes({
         membership,
         cluster,
         objects,
         activate: ({ id, url }) =>
           rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
-        requireAdmin,
-        verifyNode: ({ req }) => {
-          const { pathname, search } = new URL(req.url);
-          return verifyTarget(
-            [signingKey],
-            req.method,
-            `${pathname}${search}`,
-            Math.floor(clock.nowMs() / 1000),
-          );
-        },
       }),
     ],
     direct: [createContentRoute(videoRoutes)],

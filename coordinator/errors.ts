@@ -6,6 +6,8 @@ export const STATUS_OF = {
   incomplete_body: 400,
   digest_malformed: 400,
   unauthorized: 401,
+  forbidden: 403,
+  insufficient_scope: 403,
   not_found: 404,
   video_not_found: 404,
   node_not_found: 404,

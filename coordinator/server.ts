@@ -7,6 +7,8 @@ import type { HttpServerOptions } from '../lib/http/http-server.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { REQUEST_ID_HEADER, requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
+import type { Gate } from './auth/gate.ts';
+import type { Principal } from './auth/principal.ts';
 import { statusOf } from './errors.ts';
 import type { Metrics } from './system/metrics.ts';
 
@@ -14,7 +16,7 @@ export const API_PREFIX = '/api/v1';
 
 interface ServerEnv {
   Bindings: HttpBindings;
-  Variables: { requestId: string };
+  Variables: { requestId: string; principal: Principal };
 }
 
 export interface ServerOptions {
@@ -22,6 +24,8 @@ export interface ServerOptions {
   readonly metrics: Metrics;
   /** Origins whose scripts may use the API; `['*']` for all. */
   readonly corsOrigins: readonly string[];
+  /** Stands before everything that is mounted. */
+  readonly gate: Gate;
   /** Mounted at the root. */
   readonly system: Hono;
   /** Mounted below the API prefix. */
@@ -54,6 +58,7 @@ export function createServerApp(options: ServerOptions): Pick<HttpServerOptions,
     context.req.path.endsWith('/content') ? next() : allowOrigins(context, next),
   );
 
+  options.gate.mount(app);
   app.route('/', options.system);
   for (const feature of options.features) app.route(API_PREFIX, feature);
 

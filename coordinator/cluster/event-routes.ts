@@ -1,4 +1,4 @@
-import { Hono, type MiddlewareHandler } from 'hono';
+import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { parseFields } from '../parse-fields.ts';
@@ -7,7 +7,6 @@ import { EVENT_HEARTBEAT_MS, EVENTS_REPLAYED_MAX, EVENTS_WAITING_MAX } from './l
 
 export interface EventRoutesOptions {
   readonly events: ClusterEvents;
-  readonly requireAdmin: MiddlewareHandler;
   /** Aborts when the server stops: a stream has no end of its own. */
   readonly stopping: AbortSignal;
 }
@@ -24,9 +23,9 @@ const lastEventIdSchema = z.object({
  * `GET /admin/events`: server-sent events. Each has its kind as `event` and the whole event as `data`. A client
  * that comes back with `Last-Event-ID` is told what it missed; what is not kept (progress) has no id.
  */
-export function createEventRoutes({ events, requireAdmin, stopping }: EventRoutesOptions): Hono {
+export function createEventRoutes({ events, stopping }: EventRoutesOptions): Hono {
   const app = new Hono();
-  app.get('/admin/events', requireAdmin, (context) => {
+  app.get('/admin/events', (context) => {
     const { lastEventId } = parseFields(lastEventIdSchema, {
       lastEventId: context.req.header('last-event-id') ?? context.req.query('lastEventId'),
     });

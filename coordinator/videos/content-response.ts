@@ -178,11 +178,18 @@ function selectionOf(content: VideoContent, incoming: IncomingMessage): RangeSel
   return selectRanges(range, content.manifest.size, RANGES_MAX);
 }
 
+/** Asked again each time: who may read a video can change. */
+const CACHE_CONTROL = {
+  public: 'public, max-age=0, must-revalidate, no-transform',
+  unlisted: 'private, max-age=0, must-revalidate, no-transform',
+  private: 'private, max-age=0, must-revalidate, no-transform',
+} as const;
+
 /** What every successful answer says, 304 included. */
 function sharedHeaders(content: VideoContent, request: ContentRequest): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
     'accept-ranges': 'bytes',
-    'cache-control': 'public, max-age=0, must-revalidate, no-transform',
+    'cache-control': CACHE_CONTROL[content.video.visibility],
     etag: content.etag,
     'last-modified': content.lastModified,
     'access-control-allow-origin': CONTENT_CORS_HEADERS['access-control-allow-origin'],
