@@ -1,6 +1,9 @@
 import { z } from 'zod';
-import { readConfig } from '../lib/config/read-config.ts';
+import { ConfigError, readConfig } from '../lib/config/read-config.ts';
 import { durationMs, sizeBytes } from '../lib/config/units.ts';
+import { isAppError } from '../lib/errors/app-error.ts';
+import { assertStrong } from './auth/password-rules.ts';
+import { emailSchema, newPasswordSchema } from './auth/schema.ts';
 
 const MIB = 1024 ** 2;
 /** Node's timers hold 31 bits of milliseconds, somewhat more than this; what is longer would fire at once. */
@@ -28,6 +31,17 @@ const environmentSchema = z.object({
     .optional(),
   CLUSTER_SECRET: z.string().min(16, 'must have at least 16 characters'),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  /** Of the account that the first start makes; without a password it makes one and shows it once. */
+  ADMIN_EMAIL: emailSchema.optional(),
+  ADMIN_PASSWORD: newPasswordSchema.optional(),
+  /** Whether anybody may make an account, which may read and no more. */
+  REGISTRATION: z.enum(['open', 'closed']).default('open'),
+  /** From one address: logins in 15 minutes, registrations in an hour, refreshes in a minute. */
+  LOGIN_LIMIT: wholeNumber(1, 1_000_000).default(100),
+  REGISTRATION_LIMIT: wholeNumber(1, 1_000_000).default(20),
+  REFRESH_LIMIT: wholeNumber(1, 1_000_000).default(120),
+  /** Proxies before this server whose X-Forwarded-For is to be believed. */
+  TRUSTED_PROXIES: wholeNumber(0, 10).default(0),
   /** Copies of each chunk. Fixed for a cluster once its first layout exists. */
   REPLICAS: wholeNumber(1, 7).default(3),
   /** Ranges that the ring is cut into, a power of two. Fixed like REPLICAS. */
@@ -88,8 +102,17 @@ export type Config = Readonly<z.infer<typeof environmentSchema>> & { readonly BO
 /** Throws ConfigError naming every variable that is wrong. */
 export function readCoordinatorConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const config = readConfig(environmentSchema, environment);
+  if (config.ADMIN_PASSWORD !== undefined) checkStrong(config.ADMIN_PASSWORD, config.ADMIN_EMAIL ?? '');
   return Object.freeze({
     ...config,
     BOOTSTRAP_NODES: Math.max(config.BOOTSTRAP_NODES ?? config.REPLICAS, config.REPLICAS),
   });
+}
+
+function checkStrong(password: string, email: string): void {
+  try {
+    assertStrong(password, email, 'ADMIN_PASSWORD');
+  } catch (error) {
+    throw isAppError(error) ? new ConfigError([error.message]) : error;
+  }
 }

@@ -4,11 +4,8 @@ import { Agent } from 'undici';
 import { v7 as uuidv7 } from 'uuid';
 import { repeat, systemClock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
-import { deriveKey, verifyTarget } from '../lib/signing/signed-url.ts';
-import { ensureAdminToken } from './auth/admin-token.ts';
-import { RequestAuthenticator } from './auth/authenticator.ts';
-import { Gate } from './auth/gate.ts';
-import { SqlAdminTokenStore } from './auth/sql-admin-token-store.ts';
+import { deriveKey } from '../lib/signing/signed-url.ts';
+import { type Accounts, openAccounts } from './accounts.ts';
 import { openBytePath } from './byte-path.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
 import { Cluster } from './cluster/cluster.ts';
@@ -52,8 +49,8 @@ const VIDEOS_CHANNEL = 'videos';
 export interface Context {
   readonly app: ReturnType<typeof createServerApp>;
   readonly clusterId: string;
-  /** The administrator's token if it was made just now; it is to be shown once. */
-  readonly createdAdminToken: string | undefined;
+  /** The admin token and the administrator's account, as far as they were made just now; to be shown once. */
+  readonly created: Accounts['created'];
   /** Starts what runs beside requests; to be called once the server listens. */
   start(): void;
 }
@@ -265,19 +262,14 @@ export async function openContext(
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
 
-  // 4. The administrator and the routes.
-  const token = await ensureAdminToken(
-    new SqlAdminTokenStore(database.kysely),
-    randomBytes,
-    config.ADMIN_TOKEN,
-  );
-  const gate = new Gate({
-    authenticator: new RequestAuthenticator({
-      adminTokenHash: () => token.hash,
-      verifyNode: (method, target) =>
-        verifyTarget([signingKey], method, target, Math.floor(clock.nowMs() / 1000)),
-    }),
-    anonymousRead: config.ANONYMOUS_READ,
+  // 4. Accounts and the routes.
+  const accounts = await openAccounts(stack, {
+    config,
+    database,
+    logger,
+    clusterId: cluster.id,
+    nodeKey: signingKey,
+    clock,
   });
   metrics.observe(
     'orbitvids_swept_chunks',
@@ -311,7 +303,8 @@ export async function openContext(
   const videoRoutes: VideoRoutesDeps = {
     service,
     responder,
-    gate,
+    gate: accounts.gate,
+    grants: accounts.grants,
     logger,
     basePath: API_PREFIX,
     bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
@@ -319,10 +312,11 @@ export async function openContext(
   const app = createServerApp({
     logger,
     metrics,
-    gate,
+    gate: accounts.gate,
     corsOrigins: config.CORS_ORIGINS,
-    system: createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
+    system: [createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }), accounts.keySet],
     features: [
+      ...accounts.routes,
       createVideoRoutes(videoRoutes),
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
@@ -341,8 +335,9 @@ export async function openContext(
   return {
     app,
     clusterId: cluster.id,
-    createdAdminToken: token.created,
+    created: accounts.created,
     start: () => {
+      accounts.start();
       sweeper.start();
       stack.use(sweeper);
       engine.start();

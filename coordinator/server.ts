@@ -27,7 +27,7 @@ export interface ServerOptions {
   /** Stands before everything that is mounted. */
   readonly gate: Gate;
   /** Mounted at the root. */
-  readonly system: Hono;
+  readonly system: readonly Hono[];
   /** Mounted below the API prefix. */
   // biome-ignore lint/suspicious/noExplicitAny: features have bindings and variables of their own
   readonly features: readonly Hono<any>[];
@@ -59,7 +59,7 @@ export function createServerApp(options: ServerOptions): Pick<HttpServerOptions,
   );
 
   options.gate.mount(app);
-  app.route('/', options.system);
+  for (const routes of options.system) app.route('/', routes);
   for (const feature of options.features) app.route(API_PREFIX, feature);
 
   const direct = createDirectHandler(options.direct, {

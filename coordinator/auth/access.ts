@@ -32,6 +32,8 @@ export interface Rule {
 const anyone: Rule = { who: 'anyone', scope: 'videos:read' };
 const reader: Rule = { who: 'reader', scope: 'videos:read' };
 const player: Rule = { who: 'reader', scope: 'videos:read', grant: 'playback' };
+const signedIn: Rule = { who: 'signedIn', scope: 'videos:read' };
+const account: Rule = { who: 'account', scope: 'admin' };
 const uploader: Rule = { who: 'uploader', scope: 'videos:write' };
 const owner: Rule = { who: 'owner', scope: 'videos:write' };
 const admin: Rule = { who: 'admin', scope: 'admin' };
@@ -42,6 +44,26 @@ export const ACCESS = {
   'GET /healthz': anyone,
   'GET /readyz': anyone,
   'GET /metrics': anyone,
+  'GET /.well-known/jwks.json': anyone,
+
+  'POST /api/v1/auth/register': anyone,
+  'POST /api/v1/auth/login': anyone,
+  // Who has a refresh token need not have an access token that is still good.
+  'POST /api/v1/auth/refresh': anyone,
+  'POST /api/v1/auth/logout': anyone,
+  'GET /api/v1/auth/me': signedIn,
+  'POST /api/v1/auth/password': account,
+
+  'GET /api/v1/users': admin,
+  'POST /api/v1/users': admin,
+  'GET /api/v1/users/{id}': admin,
+  'PATCH /api/v1/users/{id}': admin,
+  'DELETE /api/v1/users/{id}': admin,
+
+  // A key makes no other keys, so that one which leaks can be taken back.
+  'GET /api/v1/api-keys': account,
+  'POST /api/v1/api-keys': account,
+  'DELETE /api/v1/api-keys/{id}': account,
 
   'POST /api/v1/videos': uploader,
   'GET /api/v1/videos': reader,
@@ -50,6 +72,7 @@ export const ACCESS = {
   'DELETE /api/v1/videos/{id}': owner,
   'GET /api/v1/videos/{id}/content': player,
   'HEAD /api/v1/videos/{id}/content': player,
+  'POST /api/v1/videos/{id}/playback-url': reader,
 
   'GET /api/v1/admin/nodes': admin,
   'POST /api/v1/admin/nodes': adminOrNode,
@@ -67,6 +90,8 @@ export const ACCESS = {
   'POST /api/v1/admin/repair': admin,
   'GET /api/v1/admin/repair/chunks': admin,
   'GET /api/v1/admin/events': admin,
+  'GET /api/v1/admin/audit': admin,
+  'POST /api/v1/admin/signing-keys/revoke': admin,
   'GET /api/v1/admin/cluster': admin,
   'GET /api/v1/admin/ring': admin,
   'GET /api/v1/admin/ring/locate': admin,

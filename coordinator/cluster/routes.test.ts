@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { assign, positionOf } from '../../lib/hashring/index.ts';
 import { createProblemHandlers } from '../../lib/http/problem-handlers.ts';
 import { deriveKey, type SigningKey, signTarget, verifyTarget } from '../../lib/signing/signed-url.ts';
-import { RequestAuthenticator } from '../auth/authenticator.ts';
 import { type Authenticator, Gate } from '../auth/gate.ts';
+import { createNodeCheck } from '../auth/node-check.ts';
 import { NOBODY, OPERATOR } from '../auth/principal.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { statusOf } from '../errors.ts';
@@ -42,13 +42,9 @@ function createApp() {
   const registered: Registration[] = [];
   const app = new Hono();
   app.onError(createProblemHandlers(silentLogger, statusOf).onError);
-  const signatures = new RequestAuthenticator({
-    adminTokenHash: () => new Uint8Array(32),
-    verifyNode: (method, target) => verifyTarget([key], method, target, NOW_S),
-  });
   const authenticator: Authenticator = {
     identify: ({ headers }) => (headers.authorization === 'Bearer admin' ? OPERATOR : NOBODY),
-    identifyNode: (method, target) => signatures.identifyNode(method, target),
+    identifyNode: createNodeCheck((method, target) => verifyTarget([key], method, target, NOW_S)),
   };
   new Gate({ authenticator, anonymousRead: true }).mount(app);
   app.route(

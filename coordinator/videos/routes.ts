@@ -7,7 +7,10 @@ import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Credentials, Gate } from '../auth/gate.ts';
 import { isAdmin, mayChange, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
+import { playbackSchema } from '../auth/schema.ts';
+import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
+import { readJsonBody } from '../json-body.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { limitIdle } from './body-idle.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
@@ -27,6 +30,7 @@ export interface VideoRoutesDeps {
   readonly responder: ContentResponder;
   /** Asked by the direct route; in the app it stands before the routes. */
   readonly gate: Pick<Gate, 'admit'>;
+  readonly grants: Pick<UrlGrants, 'issue'>;
   readonly logger: Logger;
   /** Where the routes are mounted, for links and Location. */
   readonly basePath: string;
@@ -93,6 +97,18 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     return c.body(null, 204);
   });
 
+  routes.post('/videos/:id/playback-url', async (c) => {
+    const id = idOf(c);
+    const limits = { bytesMax: JSON_BODY_BYTES_MAX, timeoutMs: deps.bodyIdleTimeoutMs };
+    const { expiresInS } = parseFields(playbackSchema, (await readJsonBody(c, limits)) ?? {});
+    const issuer = c.get('principal');
+    if (!mayRead(issuer, await service.find(id))) throw videoNotFound(id);
+    const path = `${urlOf(id)}/content`;
+    const wanted = { scope: 'playback', path, prefix: urlOf(id), lifetimeS: expiresInS, issuer };
+    const { url, expiresAt } = deps.grants.issue(wanted);
+    return c.json({ url, expiresAt: expiresAt.toISOString() }, 200, { 'cache-control': 'no-store' });
+  });
+
   // Of these, `createContentRoute` takes the plain ones before they get here.
   routes.get('/videos/:id/content', async (c) => {
     const requestId = c.get('requestId');
@@ -112,7 +128,9 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
 export function createContentRoute(deps: VideoRoutesDeps): DirectRoute {
   const base = deps.basePath.replaceAll(/[^\w/]/g, '\\$&');
   return {
-    target: new RegExp(`^${base}/videos/([0-9a-fA-F-]{36})/content(?:\\?(download=1))?$`),
+    target: new RegExp(
+      `^${base}/videos/([0-9a-fA-F-]{36})/content(?:\\?(?:x-grant=[\\w.-]+)?&?(download=1)?)?$`,
+    ),
     answer: ({ incoming, outgoing, requestId, match }) =>
       sendContent(deps, { incoming, outgoing, requestId, id: match[1]!, download: match[2] !== undefined }),
   };

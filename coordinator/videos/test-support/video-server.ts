@@ -173,7 +173,8 @@ export class VideoServer implements AsyncDisposable {
     gate.mount(app);
     const basePath = '/api/v1';
     const { service } = this;
-    const deps = { service, responder, gate, logger, basePath, bodyIdleTimeoutMs };
+    const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
+    const deps = { service, responder, gate, grants, logger, basePath, bodyIdleTimeoutMs };
     app.route(basePath, createVideoRoutes(deps));
     const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({
