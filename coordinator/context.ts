@@ -22,6 +22,7 @@ import { openDatabase, type Transaction } from './database/database.ts';
 import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
+import { createOpenapiRoutes } from './openapi/routes.ts';
 import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
 import { RebalanceService } from './rebalance/rebalance-service.ts';
 import { createRebalanceRoutes } from './rebalance/routes.ts';
@@ -314,7 +315,11 @@ export async function openContext(
     metrics,
     gate: accounts.gate,
     corsOrigins: config.CORS_ORIGINS,
-    system: [createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }), accounts.keySet],
+    system: [
+      createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
+      accounts.keySet,
+      createOpenapiRoutes(),
+    ],
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),

@@ -35,8 +35,13 @@ export interface ServerOptions {
   readonly direct: readonly DirectRoute[];
 }
 
+export interface ServerApp extends Required<Pick<HttpServerOptions, 'fetch' | 'direct'>> {
+  /** Every handler by its method and Hono's pattern, as `GET /api/v1/videos/:id`; the gate's are among them. */
+  readonly routes: readonly string[];
+}
+
 /** The whole HTTP surface: what every request meets, in order, before a feature's own routes. */
-export function createServerApp(options: ServerOptions): Pick<HttpServerOptions, 'fetch' | 'direct'> {
+export function createServerApp(options: ServerOptions): ServerApp {
   const app = new Hono<ServerEnv>();
   const problems = createProblemHandlers(options.logger, statusOf);
   app.onError(problems.onError);
@@ -66,7 +71,7 @@ export function createServerApp(options: ServerOptions): Pick<HttpServerOptions,
     problems,
     onRequest: (incoming, outgoing) => observeRequest(options.metrics, incoming.method!, outgoing),
   });
-  return { fetch: app.fetch, direct };
+  return { fetch: app.fetch, direct, routes: app.routes.map(({ method, path }) => `${method} ${path}`) };
 }
 
 function observeRequest(metrics: Metrics, method: string, outgoing: ServerResponse): void {

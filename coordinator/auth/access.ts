@@ -44,6 +44,7 @@ export const ACCESS = {
   'GET /healthz': anyone,
   'GET /readyz': anyone,
   'GET /metrics': anyone,
+  'GET /openapi.json': anyone,
   'GET /.well-known/jwks.json': anyone,
 
   'POST /api/v1/auth/register': anyone,

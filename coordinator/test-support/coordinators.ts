@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
+import { positionOf } from '../../lib/hashring/index.ts';
 import { HttpServer } from '../../lib/http/http-server.ts';
 import { createLogger } from '../../lib/logging/logger.ts';
 import { TestPostgres } from '../../tests/support/postgres.ts';
@@ -13,6 +14,7 @@ import type { Role, Visibility } from '../database/schema.ts';
 import type { Engine } from '../database/test-support/engines.ts';
 import { copyPgliteTemplate } from '../database/test-support/pglite-template.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
+import { createChunkId } from '../objects/chunk-id.ts';
 
 export const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
 export const CLUSTER_SECRET = 'the-cluster-secret-of-the-tests';
@@ -152,7 +154,7 @@ export class Coordinators implements AsyncDisposable {
     return await this.login((await this.addUser(role, at)).email, at);
   }
 
-  /** A video of which there are no bytes. Needs PostgreSQL. */
+  /** A video whose bytes no node has. Needs PostgreSQL. */
   async addVideo(ownerId: string | null, visibility: Visibility): Promise<string> {
     const { kysely } = this.database;
     const id = uuidv7();
@@ -160,6 +162,12 @@ export class Coordinators implements AsyncDisposable {
     await kysely
       .insertInto('objects')
       .values({ id, state: 'committed', size: 4, sha256, lease_expires_at: null })
+      .execute();
+    const chunkId = createChunkId(id, 0, randomBytes(8));
+    const chunk = { index: 0, position: positionOf(chunkId), length: 4, checksum: 0 };
+    await kysely
+      .insertInto('chunks')
+      .values({ object_id: id, id: chunkId, ...chunk })
       .execute();
     const row = { object_id: id, title: 'T', filename: null, content_type: 'video/mp4', size: 4, sha256 };
     await kysely

@@ -80,6 +80,14 @@ export const listQuerySchema = z.object({
   owner: z.union([z.literal('me'), z.uuid().toLowerCase()]).optional(),
 });
 
+/** The query of a video's bytes; what it means is decided by the routes. */
+export const contentQuerySchema = z.object({
+  /** Offers the bytes as a file to save. */
+  download: z.literal('1').optional(),
+  /** Of a signed address. */
+  'x-grant': z.string().optional(),
+});
+
 /** A video as the API shows it. */
 export const videoSchema = z.object({
   id: z.uuid(),
