@@ -71,11 +71,19 @@ const environmentSchema = z.object({
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
   /** Whether whoever has no account may read what is public or unlisted. */
   ANONYMOUS_READ: onOrOff('on'),
-  /** Which origins may use the API from a browser; `*` for all. */
+  /** Which other origins may use the API from a browser; `*` for all. */
   CORS_ORIGINS: z
     .string()
-    .default('*')
-    .transform((text) => text.split(',').map((part) => part.trim())),
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .refine((origins) => origins.every((origin) => origin === '*' || URL.parse(origin)?.origin === origin), {
+      message: 'expected origins such as https://videos.example, or *',
+    }),
   HEALTH_INTERVAL: duration(1).default(1000),
   DOWN_AFTER: duration(1).default(10_000),
   CENSUS_INTERVAL: duration(1).default(1_800_000),

@@ -36,6 +36,7 @@ import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
+import { ContentCors } from './videos/content-cors.ts';
 import { ContentResponder } from './videos/content-response.ts';
 import { RecordBackfill } from './videos/record-backfill.ts';
 import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
@@ -306,6 +307,7 @@ export async function openContext(
     responder,
     gate: accounts.gate,
     grants: accounts.grants,
+    cors: new ContentCors(config.CORS_ORIGINS),
     logger,
     basePath: API_PREFIX,
     bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,

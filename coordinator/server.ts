@@ -10,6 +10,7 @@ import type { Logger } from '../lib/logging/logger.ts';
 import type { Gate } from './auth/gate.ts';
 import type { Principal } from './auth/principal.ts';
 import { statusOf } from './errors.ts';
+import { securityHeaders } from './security-headers.ts';
 import type { Metrics } from './system/metrics.ts';
 
 export const API_PREFIX = '/api/v1';
@@ -22,7 +23,7 @@ interface ServerEnv {
 export interface ServerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** Origins whose scripts may use the API; `['*']` for all. */
+  /** Other origins whose scripts may use the API; `['*']` for all. */
   readonly corsOrigins: readonly string[];
   /** Stands before everything that is mounted. */
   readonly gate: Gate;
@@ -48,6 +49,7 @@ export function createServerApp(options: ServerOptions): ServerApp {
   app.notFound(problems.notFound);
 
   app.use(requestId());
+  app.use(securityHeaders());
   app.use(async (context, next) => {
     observeRequest(options.metrics, context.req.method, context.env.outgoing);
     await next();

@@ -50,5 +50,5 @@ function weaknessOf(password: string, email: string): string | undefined {
 
 /** Whether not much is left of the password without the part. */
 function isMostly(password: string, part: string): boolean {
-  return password.includes(part) && password.replaceAll(part, '').length < 5;
+  return password.includes(part) && password.replaceAll(part, '').length < 6;
 }

@@ -14,7 +14,8 @@ import { readJsonBody } from '../json-body.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { limitIdle } from './body-idle.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
-import { BodyCutError, CONTENT_CORS_HEADERS, type ContentResponder } from './content-response.ts';
+import type { ContentCors } from './content-cors.ts';
+import { BodyCutError, type ContentResponder } from './content-response.ts';
 import { encodeCursor } from './cursor.ts';
 import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
 import { essenceOf } from './media-type.ts';
@@ -31,6 +32,8 @@ export interface VideoRoutesDeps {
   /** Asked by the direct route; in the app it stands before the routes. */
   readonly gate: Pick<Gate, 'admit'>;
   readonly grants: Pick<UrlGrants, 'issue'>;
+  /** For a video's bytes; the rest of the API is the server's business. */
+  readonly cors: ContentCors;
   readonly logger: Logger;
   /** Where the routes are mounted, for links and Location. */
   readonly basePath: string;
@@ -117,7 +120,9 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     await sendContent(deps, { ...c.env, requestId, id: c.req.param('id'), download, principal });
     return RESPONSE_ALREADY_SENT;
   });
-  routes.options('/videos/:id/content', (c) => c.body(null, 204, PREFLIGHT_HEADERS));
+  routes.options('/videos/:id/content', (c) =>
+    c.body(null, 204, deps.cors.preflightFor(c.req.header('origin')) as Record<string, string>),
+  );
   return routes;
 }
 
@@ -135,15 +140,6 @@ export function createContentRoute(deps: VideoRoutesDeps): DirectRoute {
       sendContent(deps, { incoming, outgoing, requestId, id: match[1]!, download: match[2] !== undefined }),
   };
 }
-
-const PREFLIGHT_HEADERS = {
-  ...CONTENT_CORS_HEADERS,
-  'access-control-allow-methods': 'GET, HEAD, OPTIONS',
-  'access-control-allow-headers':
-    'Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range, X-Request-Id',
-  'access-control-max-age': '86400',
-  allow: 'GET, HEAD, OPTIONS',
-};
 
 /** Everything that can be refused by the headers alone is refused before the body is touched. */
 async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
@@ -195,6 +191,7 @@ interface ContentTarget {
 /** What both ways to a video's bytes lead to. Whoever may not read them is to be refused here. */
 async function sendContent(deps: VideoRoutesDeps, target: ContentTarget): Promise<void> {
   const { incoming, outgoing, requestId, download } = target;
+  const cors = deps.cors.headersFor(incoming.headers.origin);
   try {
     const id = checkedId(target.id);
     const principal =
@@ -207,7 +204,7 @@ async function sendContent(deps: VideoRoutesDeps, target: ContentTarget): Promis
     const content = deps.service.cachedContent(id) ?? (await deps.service.content(id));
     if (!mayRead(principal, content.video)) throw videoNotFound(id);
     try {
-      await deps.responder.answer(content, { incoming, outgoing, requestId, download });
+      await deps.responder.answer(content, { incoming, outgoing, requestId, download, cors });
     } catch (error) {
       // What is no longer there may have been deleted by a coordinator whose message has not arrived yet.
       if (isAppError(error) && error.code === 'chunk_unavailable') await deps.service.recheck(id);
@@ -216,7 +213,7 @@ async function sendContent(deps: VideoRoutesDeps, target: ContentTarget): Promis
   } catch (error) {
     if (!(error instanceof BodyCutError)) {
       // Scripts of other origins may see errors as well.
-      for (const [name, value] of Object.entries(CONTENT_CORS_HEADERS)) outgoing.setHeader(name, value);
+      for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value!);
       throw error;
     }
     const path = incoming.url?.split('?', 1)[0];

@@ -15,6 +15,7 @@ import { bearerOf, Gate, invalidToken } from '../../auth/gate.ts';
 import { NOBODY, OPERATOR, type Principal } from '../../auth/principal.ts';
 import type { Transaction } from '../../database/database.ts';
 import { statusOf } from '../../errors.ts';
+import { ContentCors } from '../content-cors.ts';
 import { ContentResponder } from '../content-response.ts';
 import { createContentRoute, createVideoRoutes } from '../routes.ts';
 import { VideoService } from '../service.ts';
@@ -29,6 +30,7 @@ export interface VideoServerOptions {
   readonly bodyIdleTimeoutMs?: number;
   readonly answersMax?: number;
   readonly anonymousRead?: boolean;
+  readonly corsOrigins?: readonly string[];
   /** False: every request goes through the app. */
   readonly direct?: boolean;
 }
@@ -174,7 +176,8 @@ export class VideoServer implements AsyncDisposable {
     const basePath = '/api/v1';
     const { service } = this;
     const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
-    const deps = { service, responder, gate, grants, logger, basePath, bodyIdleTimeoutMs };
+    const cors = new ContentCors(options.corsOrigins ?? ['*']);
+    const deps = { service, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
     app.route(basePath, createVideoRoutes(deps));
     const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({
