@@ -18,6 +18,7 @@ import { Gate } from './auth/gate.ts';
 import { createKeySetRoutes } from './auth/key-set-routes.ts';
 import { createNodeCheck } from './auth/node-check.ts';
 import { Passwords } from './auth/passwords.ts';
+import type { Principal } from './auth/principal.ts';
 import { RateLimits } from './auth/rate-limits.ts';
 import type { AuthEnv } from './auth/request-origin.ts';
 import { Sessions } from './auth/sessions.ts';
@@ -55,6 +56,8 @@ export interface Accounts {
     readonly adminToken?: string | undefined;
     readonly admin?: { readonly email: string; readonly password: string } | undefined;
   };
+  /** Whether what was proved when a request began does not hold any more. */
+  isRevoked(principal: Principal): boolean;
   start(): void;
 }
 
@@ -145,6 +148,7 @@ export async function openAccounts(stack: AsyncDisposableStack, parts: AccountsP
         },
       }),
     ],
+    isRevoked: (principal) => principal.kind === 'user' && state.revocations.isRevoked(principal),
     keySet: createKeySetRoutes(keys),
     created: { adminToken: adminToken.created, admin },
     start: () => {

@@ -327,7 +327,7 @@ export async function openContext(
       createVideoRoutes(videoRoutes),
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
-      createEventRoutes({ events, stopping }),
+      createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
       createClusterRoutes({
         membership,
         cluster,

@@ -116,6 +116,44 @@ describe('a token is void on every coordinator', () => {
   });
 });
 
+test('an open stream of events ends for whoever may not listen any more', async () => {
+  const { accessToken } = await world.join('admin');
+  const response = await fetch(`${world.urls[1]}/api/v1/admin/events`, {
+    headers: { authorization: `Bearer ${accessToken}` },
+  });
+  expect(response.status).toBe(200);
+  await world.ask('POST', '/auth/logout', { token: accessToken, at: 0 });
+  await untilRefused(accessToken, 1);
+  const event = { kind: 'secret_event', details: {} };
+  const tell = () =>
+    world.database.notifications.publish(
+      'events',
+      JSON.stringify({ id: null, at: '', nodeId: null, ...event }),
+    );
+  await tell();
+  // Ends by itself, or the test does not.
+  expect(await response.text()).not.toContain('secret_event');
+});
+
+test('an API key ends with its time', async () => {
+  const { accessToken } = await world.join('viewer');
+  const make = async () =>
+    (
+      await world.ask('POST', '/api-keys', {
+        token: accessToken,
+        body: { name: 'k', scopes: ['videos:read'] },
+      })
+    ).json;
+  const [old, used] = [await make(), await make()];
+  await world.database.kysely
+    .updateTable('api_keys')
+    .set({ expires_at: sql<Date>`now() - interval '1 second'` })
+    .where('id', '=', old.id)
+    .execute();
+  expect(await me(old.key, 0)).toBe(401);
+  expect(await me(used.key, 0)).toBe(200);
+});
+
 test('a refresh raced by clients on two coordinators has one outcome', async () => {
   const { refreshToken } = await world.join('viewer');
   const answers = await Promise.all(
