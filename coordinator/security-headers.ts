@@ -5,6 +5,8 @@ import type { MiddlewareHandler } from 'hono';
  * address is nobody else's business. Handlers that answer with pages say something else themselves.
  */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  // What is meant to be kept says so itself.
+  'cache-control': 'no-store',
   'content-security-policy':
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'cross-origin-resource-policy': 'same-origin',

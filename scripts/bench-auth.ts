@@ -20,7 +20,9 @@ import { formatTable } from './bench/text-table.ts';
 const RATE_SHARE_MIN = 0.9;
 const DELAY_MS_MAX = 20;
 const PASSWORD = 'vivid-otter-stapler';
-const EMAIL = 'bench@example.org';
+/** So many, because failures to log in are counted for each of them, and a login counts as one while it runs. */
+const ACCOUNTS = 40;
+const emailOf = (index: number) => `bench-${index % ACCOUNTS}@example.org`;
 
 interface Options {
   readonly seconds: number;
@@ -82,7 +84,7 @@ async function loginAtRate(url: string, options: Options, signal: AbortSignal): 
   const count = options.logins * options.seconds * 2;
   for (let index = 0; index < count && !signal.aborted; index++) {
     const startedMs = performance.now();
-    const login = post(`${url}/api/v1/auth/login`, { email: EMAIL, password: PASSWORD });
+    const login = post(`${url}/api/v1/auth/login`, { email: emailOf(index), password: PASSWORD });
     pending.push(login.then(() => void took.push(performance.now() - startedMs)));
     await new Promise((resolve) => setTimeout(resolve, 1000 / options.logins));
   }
@@ -102,8 +104,10 @@ async function measure(run: BenchRun, options: Options): Promise<boolean> {
   const api = `${url}/api/v1`;
   const upload = await fetch(`${api}/videos`, { method: 'POST', headers: system.target.headers, body: 'x' });
   const { id } = (await upload.json()) as { id: string };
-  await post(`${api}/auth/register`, { email: EMAIL, password: PASSWORD });
-  const login = await post(`${api}/auth/login`, { email: EMAIL, password: PASSWORD });
+  for (let index = 0; index < ACCOUNTS; index++) {
+    await post(`${api}/auth/register`, { email: emailOf(index), password: PASSWORD });
+  }
+  const login = await post(`${api}/auth/login`, { email: emailOf(0), password: PASSWORD });
   const { accessToken } = (await login.json()) as { accessToken: string };
   const authorization = `Bearer ${accessToken}`;
   const created = await post(

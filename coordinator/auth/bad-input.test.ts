@@ -280,6 +280,7 @@ describe('browsers', () => {
       expect(headers.get('content-security-policy')).toContain("default-src 'none'");
       expect(headers.get('x-frame-options')).toBe('DENY');
       expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('cache-control')).toBe('no-store');
       expect(headers.get('x-powered-by')).toBeNull();
     }
   });
