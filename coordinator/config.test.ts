@@ -31,6 +31,35 @@ describe('the configuration of the coordinator', () => {
     expect(read({ UPLOAD_BUFFERS: '2GiB' }).UPLOAD_BUFFERS).toBe(2 * 1024 ** 3);
   });
 
+  it('lets nobody in by default who was not asked', () => {
+    expect(read({})).toMatchObject({ CORS_ORIGINS: [], REGISTRATION: 'open', TRUSTED_PROXIES: 0 });
+    const origins = 'https://a.example, http://b.example:8080';
+    expect(read({ CORS_ORIGINS: origins }).CORS_ORIGINS).toEqual([
+      'https://a.example',
+      'http://b.example:8080',
+    ]);
+    expect(read({ ADMIN_EMAIL: ' Boss@Example.ORG ' }).ADMIN_EMAIL).toBe('boss@example.org');
+  });
+
+  it.each([
+    ['CORS_ORIGINS', 'https://a.example/path'],
+    ['CORS_ORIGINS', 'a.example'],
+    ['ADMIN_EMAIL', 'nobody'],
+    ['ADMIN_PASSWORD', 'short'],
+    ['ADMIN_PASSWORD', 'password1234'],
+    ['REGISTRATION', 'maybe'],
+    ['LOGIN_LIMIT', '0'],
+    ['ANONYMOUS_READ', 'true'],
+  ])('refuses %s=%s, and names it without showing a password', (name, value) => {
+    expect(() => read({ [name]: value })).toThrow(ConfigError);
+    try {
+      read({ [name]: value });
+    } catch (error) {
+      expect((error as Error).message).toContain(`${name}: `);
+      if (name === 'ADMIN_PASSWORD') expect((error as Error).message).not.toContain(value);
+    }
+  });
+
   const bad = [
     ...INTERVALS_AND_TIMEOUTS.flatMap((name) => [
       [name, '0'],

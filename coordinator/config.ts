@@ -1,6 +1,9 @@
 import { z } from 'zod';
-import { readConfig } from '../lib/config/read-config.ts';
+import { ConfigError, readConfig } from '../lib/config/read-config.ts';
 import { durationMs, sizeBytes } from '../lib/config/units.ts';
+import { isAppError } from '../lib/errors/app-error.ts';
+import { assertStrong } from './auth/password-rules.ts';
+import { emailSchema, newPasswordSchema } from './auth/schema.ts';
 
 const MIB = 1024 ** 2;
 /** Node's timers hold 31 bits of milliseconds, somewhat more than this; what is longer would fire at once. */
@@ -11,6 +14,11 @@ const duration = (minMs: number) =>
     message: `must be from ${minMs}ms to 24d`,
   });
 const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const onOrOff = (byDefault: 'on' | 'off') =>
+  z
+    .enum(['on', 'off'])
+    .default(byDefault)
+    .transform((text) => text === 'on');
 
 /** The environment of the coordinator. README.md explains each variable to operators. */
 const environmentSchema = z.object({
@@ -23,6 +31,17 @@ const environmentSchema = z.object({
     .optional(),
   CLUSTER_SECRET: z.string().min(16, 'must have at least 16 characters'),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  /** Of the account that the first start makes; without a password it makes one and shows it once. */
+  ADMIN_EMAIL: emailSchema.optional(),
+  ADMIN_PASSWORD: newPasswordSchema.optional(),
+  /** Whether anybody may make an account, which may read and no more. */
+  REGISTRATION: z.enum(['open', 'closed']).default('open'),
+  /** From one address: logins in 15 minutes, registrations in an hour, refreshes in a minute. */
+  LOGIN_LIMIT: wholeNumber(1, 1_000_000).default(100),
+  REGISTRATION_LIMIT: wholeNumber(1, 1_000_000).default(20),
+  REFRESH_LIMIT: wholeNumber(1, 1_000_000).default(120),
+  /** Proxies before this server whose X-Forwarded-For is to be believed. */
+  TRUSTED_PROXIES: wholeNumber(0, 10).default(0),
   /** Copies of each chunk. Fixed for a cluster once its first layout exists. */
   REPLICAS: wholeNumber(1, 7).default(3),
   /** Ranges that the ring is cut into, a power of two. Fixed like REPLICAS. */
@@ -50,11 +69,21 @@ const environmentSchema = z.object({
     })
     .default(8 * MIB),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
-  /** Which origins may use the API from a browser; `*` for all. */
+  /** Whether whoever has no account may read what is public or unlisted. */
+  ANONYMOUS_READ: onOrOff('on'),
+  /** Which other origins may use the API from a browser; `*` for all. */
   CORS_ORIGINS: z
     .string()
-    .default('*')
-    .transform((text) => text.split(',').map((part) => part.trim())),
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .refine((origins) => origins.every((origin) => origin === '*' || URL.parse(origin)?.origin === origin), {
+      message: 'expected origins such as https://videos.example, or *',
+    }),
   HEALTH_INTERVAL: duration(1).default(1000),
   DOWN_AFTER: duration(1).default(10_000),
   CENSUS_INTERVAL: duration(1).default(1_800_000),
@@ -81,8 +110,17 @@ export type Config = Readonly<z.infer<typeof environmentSchema>> & { readonly BO
 /** Throws ConfigError naming every variable that is wrong. */
 export function readCoordinatorConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const config = readConfig(environmentSchema, environment);
+  if (config.ADMIN_PASSWORD !== undefined) checkStrong(config.ADMIN_PASSWORD, config.ADMIN_EMAIL ?? '');
   return Object.freeze({
     ...config,
     BOOTSTRAP_NODES: Math.max(config.BOOTSTRAP_NODES ?? config.REPLICAS, config.REPLICAS),
   });
+}
+
+function checkStrong(password: string, email: string): void {
+  try {
+    assertStrong(password, email, 'ADMIN_PASSWORD');
+  } catch (error) {
+    throw isAppError(error) ? new ConfigError([error.message]) : error;
+  }
 }

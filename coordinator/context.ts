@@ -4,10 +4,8 @@ import { Agent } from 'undici';
 import { v7 as uuidv7 } from 'uuid';
 import { repeat, systemClock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
-import { deriveKey, verifyTarget } from '../lib/signing/signed-url.ts';
-import { ensureAdminToken } from './auth/admin-token.ts';
-import { createRequireAdmin } from './auth/require-admin.ts';
-import { SqlAdminTokenStore } from './auth/sql-admin-token-store.ts';
+import { deriveKey } from '../lib/signing/signed-url.ts';
+import { type Accounts, openAccounts } from './accounts.ts';
 import { openBytePath } from './byte-path.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
 import { Cluster } from './cluster/cluster.ts';
@@ -24,6 +22,7 @@ import { openDatabase, type Transaction } from './database/database.ts';
 import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
+import { createOpenapiRoutes } from './openapi/routes.ts';
 import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
 import { RebalanceService } from './rebalance/rebalance-service.ts';
 import { createRebalanceRoutes } from './rebalance/routes.ts';
@@ -37,6 +36,7 @@ import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
+import { ContentCors } from './videos/content-cors.ts';
 import { ContentResponder } from './videos/content-response.ts';
 import { RecordBackfill } from './videos/record-backfill.ts';
 import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
@@ -51,8 +51,8 @@ const VIDEOS_CHANNEL = 'videos';
 export interface Context {
   readonly app: ReturnType<typeof createServerApp>;
   readonly clusterId: string;
-  /** The administrator's token if it was made just now; it is to be shown once. */
-  readonly createdAdminToken: string | undefined;
+  /** The admin token and the administrator's account, as far as they were made just now; to be shown once. */
+  readonly created: Accounts['created'];
   /** Starts what runs beside requests; to be called once the server listens. */
   start(): void;
 }
@@ -267,13 +267,15 @@ export async function openContext(
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
 
-  // 4. The administrator and the routes.
-  const token = await ensureAdminToken(
-    new SqlAdminTokenStore(database.kysely),
-    randomBytes,
-    config.ADMIN_TOKEN,
-  );
-  const requireAdmin = createRequireAdmin({ tokenHash: token.hash });
+  // 4. Accounts and the routes.
+  const accounts = await openAccounts(stack, {
+    config,
+    database,
+    logger,
+    clusterId: cluster.id,
+    nodeKey: signingKey,
+    clock,
+  });
   metrics.observe(
     'orbitvids_swept_chunks',
     'Chunks that nobody named and that were removed',
@@ -306,7 +308,9 @@ export async function openContext(
   const videoRoutes: VideoRoutesDeps = {
     service,
     responder,
-    requireAdmin,
+    gate: accounts.gate,
+    grants: accounts.grants,
+    cors: new ContentCors(config.CORS_ORIGINS),
     logger,
     basePath: API_PREFIX,
     bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
@@ -314,29 +318,25 @@ export async function openContext(
   const app = createServerApp({
     logger,
     metrics,
+    gate: accounts.gate,
     corsOrigins: config.CORS_ORIGINS,
-    system: createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
+    system: [
+      createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
+      accounts.keySet,
+      createOpenapiRoutes(),
+    ],
     features: [
+      ...accounts.routes,
       createVideoRoutes(videoRoutes),
-      createRepairRoutes({ repair: repairService, requireAdmin }),
-      createRebalanceRoutes({ rebalances, membership, cluster, requireAdmin }),
-      createEventRoutes({ events, requireAdmin, stopping }),
+      createRepairRoutes({ repair: repairService }),
+      createRebalanceRoutes({ rebalances, membership, cluster }),
+      createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
       createClusterRoutes({
         membership,
         cluster,
         objects,
         activate: ({ id, url }) =>
           rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
-        requireAdmin,
-        verifyNode: ({ req }) => {
-          const { pathname, search } = new URL(req.url);
-          return verifyTarget(
-            [signingKey],
-            req.method,
-            `${pathname}${search}`,
-            Math.floor(clock.nowMs() / 1000),
-          );
-        },
       }),
     ],
     direct: [createContentRoute(videoRoutes)],
@@ -345,8 +345,9 @@ export async function openContext(
   return {
     app,
     clusterId: cluster.id,
-    createdAdminToken: token.created,
+    created: accounts.created,
     start: () => {
+      accounts.start();
       sweeper.start();
       stack.use(sweeper);
       engine.start();

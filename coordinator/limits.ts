@@ -3,6 +3,8 @@ export const LIMITS = {
   headerBytesMax: 16 * 1024,
   headersTimeoutMs: 20_000,
   keepAliveTimeoutMs: 65_000,
+  /** How long a small JSON body may take to arrive. */
+  jsonBodyTimeoutMs: 15_000,
   drainTimeoutMs: 10_000,
   /** Idle connections kept to each storage node. */
   nodeConnectionsIdleMax: 64,

@@ -23,9 +23,13 @@ await runProcess({ stopTimeoutMs: STOP_TIMEOUT_MS }, async (stack, stopping) => 
       drainTimeoutMs: LIMITS.drainTimeoutMs,
     }),
   );
-  if (context.createdAdminToken !== undefined) {
-    // Not a log line: logs are kept and collected, and this is the only time the token is shown.
-    process.stdout.write(`Admin token (shown only this once, keep it): ${context.createdAdminToken}\n`);
+  // No log lines: logs are kept and collected, and this is the only time that these are shown.
+  const { admin, adminToken } = context.created;
+  if (admin !== undefined) {
+    process.stdout.write(`Admin account (shown only this once, keep it): ${admin.email} ${admin.password}\n`);
+  }
+  if (adminToken !== undefined) {
+    process.stdout.write(`Admin token (shown only this once, keep it): ${adminToken}\n`);
   }
   announceListening(logger, { url: server.url, clusterId: context.clusterId });
   context.start();

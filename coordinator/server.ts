@@ -7,23 +7,28 @@ import type { HttpServerOptions } from '../lib/http/http-server.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { REQUEST_ID_HEADER, requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
+import type { Gate } from './auth/gate.ts';
+import type { Principal } from './auth/principal.ts';
 import { statusOf } from './errors.ts';
+import { securityHeaders } from './security-headers.ts';
 import type { Metrics } from './system/metrics.ts';
 
 export const API_PREFIX = '/api/v1';
 
 interface ServerEnv {
   Bindings: HttpBindings;
-  Variables: { requestId: string };
+  Variables: { requestId: string; principal: Principal };
 }
 
 export interface ServerOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** Origins whose scripts may use the API; `['*']` for all. */
+  /** Other origins whose scripts may use the API; `['*']` for all. */
   readonly corsOrigins: readonly string[];
+  /** Stands before everything that is mounted. */
+  readonly gate: Gate;
   /** Mounted at the root. */
-  readonly system: Hono;
+  readonly system: readonly Hono[];
   /** Mounted below the API prefix. */
   // biome-ignore lint/suspicious/noExplicitAny: features have bindings and variables of their own
   readonly features: readonly Hono<any>[];
@@ -31,14 +36,20 @@ export interface ServerOptions {
   readonly direct: readonly DirectRoute[];
 }
 
+export interface ServerApp extends Required<Pick<HttpServerOptions, 'fetch' | 'direct'>> {
+  /** Every handler by its method and Hono's pattern, as `GET /api/v1/videos/:id`; the gate's are among them. */
+  readonly routes: readonly string[];
+}
+
 /** The whole HTTP surface: what every request meets, in order, before a feature's own routes. */
-export function createServerApp(options: ServerOptions): Pick<HttpServerOptions, 'fetch' | 'direct'> {
+export function createServerApp(options: ServerOptions): ServerApp {
   const app = new Hono<ServerEnv>();
   const problems = createProblemHandlers(options.logger, statusOf);
   app.onError(problems.onError);
   app.notFound(problems.notFound);
 
   app.use(requestId());
+  app.use(securityHeaders());
   app.use(async (context, next) => {
     observeRequest(options.metrics, context.req.method, context.env.outgoing);
     await next();
@@ -54,14 +65,15 @@ export function createServerApp(options: ServerOptions): Pick<HttpServerOptions,
     context.req.path.endsWith('/content') ? next() : allowOrigins(context, next),
   );
 
-  app.route('/', options.system);
+  options.gate.mount(app);
+  for (const routes of options.system) app.route('/', routes);
   for (const feature of options.features) app.route(API_PREFIX, feature);
 
   const direct = createDirectHandler(options.direct, {
     problems,
     onRequest: (incoming, outgoing) => observeRequest(options.metrics, incoming.method!, outgoing),
   });
-  return { fetch: app.fetch, direct };
+  return { fetch: app.fetch, direct, routes: app.routes.map(({ method, path }) => `${method} ${path}`) };
 }
 
 function observeRequest(metrics: Metrics, method: string, outgoing: ServerResponse): void {

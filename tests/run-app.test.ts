@@ -118,10 +118,17 @@ async function expectCleanStop(app: App): Promise<void> {
     expect((await logLines(name)).at(-1), name).toMatchObject({ msg: 'stopped' });
 }
 
-it('shows the admin token once, keeps it in no file, and stops everything on SIGTERM', async () => {
+it('shows the admin account and token once, keeps their secrets in no file, and stops everything on SIGTERM', async () => {
   const app = await startApp();
   const token = TOKEN.exec(app.output())?.[1];
   expect(token).toBeDefined();
+  const [, email, password] = /^Admin account \(.*\): (\S+) (\S+)$/m.exec(app.output())!;
+  const login = await fetch(`http://127.0.0.1:${app.port}/api/v1/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email, password }),
+  });
+  expect(login.status).toBe(200);
 
   const logs = join(dataDir, 'logs');
   expect((await stat(logs)).mode & 0o777).toBe(0o700);
@@ -131,6 +138,7 @@ it('shows the admin token once, keeps it in no file, and stops everything on SIG
   app.child.kill('SIGTERM');
   await expectCleanStop(app);
   expect(await filesContaining(token!)).toEqual([]);
+  expect(await filesContaining(password!)).toEqual([]);
 });
 
 it('stops in order when Ctrl-C reaches its whole process group twice', async () => {

@@ -1,13 +1,16 @@
-import { Hono, type MiddlewareHandler } from 'hono';
+import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
+import type { GateEnv } from '../auth/gate.ts';
+import type { Principal } from '../auth/principal.ts';
 import { parseFields } from '../parse-fields.ts';
 import type { ClusterEvent, ClusterEvents } from './events.ts';
 import { EVENT_HEARTBEAT_MS, EVENTS_REPLAYED_MAX, EVENTS_WAITING_MAX } from './limits.ts';
 
 export interface EventRoutesOptions {
   readonly events: ClusterEvents;
-  readonly requireAdmin: MiddlewareHandler;
+  /** Asked before every event: whoever may not listen any more is not told. */
+  readonly isRevoked: (principal: Principal) => boolean;
   /** Aborts when the server stops: a stream has no end of its own. */
   readonly stopping: AbortSignal;
 }
@@ -24,9 +27,9 @@ const lastEventIdSchema = z.object({
  * `GET /admin/events`: server-sent events. Each has its kind as `event` and the whole event as `data`. A client
  * that comes back with `Last-Event-ID` is told what it missed; what is not kept (progress) has no id.
  */
-export function createEventRoutes({ events, requireAdmin, stopping }: EventRoutesOptions): Hono {
-  const app = new Hono();
-  app.get('/admin/events', requireAdmin, (context) => {
+export function createEventRoutes({ events, isRevoked, stopping }: EventRoutesOptions): Hono<GateEnv> {
+  const app = new Hono<GateEnv>();
+  app.get('/admin/events', (context) => {
     const { lastEventId } = parseFields(lastEventIdSchema, {
       lastEventId: context.req.header('last-event-id') ?? context.req.query('lastEventId'),
     });
@@ -67,6 +70,7 @@ export function createEventRoutes({ events, requireAdmin, stopping }: EventRoute
         }
         while (!isOver && !stopping.aborted) {
           const event = waiting.shift();
+          if (isRevoked(context.get('principal'))) break;
           if (event !== undefined) await send(event);
           else {
             await new Promise<void>((resolve) => {

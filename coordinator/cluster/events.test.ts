@@ -58,7 +58,7 @@ describe.each(ENGINES)('events on %s', (engine) => {
     const stopping = new AbortController();
     const app = new Hono().route(
       '/',
-      createEventRoutes({ events, requireAdmin: (_, next) => next(), stopping: stopping.signal }),
+      createEventRoutes({ events, isRevoked: () => false, stopping: stopping.signal }),
     );
     const response = await app.request('/admin/events', { headers: { 'last-event-id': String(first!.id) } });
     expect(response.headers.get('content-type')).toContain('text/event-stream');
@@ -80,7 +80,7 @@ describe.each(ENGINES)('events on %s', (engine) => {
     const app = new Hono();
     app.onError(createProblemHandlers(silentLogger, statusOf).onError);
     const { signal: stopping } = new AbortController();
-    app.route('/', createEventRoutes({ events, requireAdmin: (_, next) => next(), stopping }));
+    app.route('/', createEventRoutes({ events, isRevoked: () => false, stopping }));
     const response = await app.request('/admin/events', { headers: { 'last-event-id': 'x' } });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ code: 'invalid_request' });

@@ -2,6 +2,8 @@ import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
+import { readJsonBody } from '../json-body.ts';
+import { LIMITS } from '../limits.ts';
 import { ADMIN_BODY_BYTES_MAX } from './limits.ts';
 
 /** For routes of administrators that read JSON. */
@@ -16,11 +18,10 @@ export const limitAdminBody = bodyLimit({
   },
 });
 
-/** The body as JSON, which `limitAdminBody` has bounded. Rejects with `invalid_json`. */
+/** The body as JSON. Rejects like `readJsonBody`, and with `invalid_json` when there is none. */
 export async function readJson(context: Context): Promise<unknown> {
-  try {
-    return await context.req.json();
-  } catch (error) {
-    throw new AppError<ErrorCode>('invalid_json', 'The request body is not JSON.', { cause: error });
-  }
+  const limits = { bytesMax: ADMIN_BODY_BYTES_MAX, timeoutMs: LIMITS.jsonBodyTimeoutMs };
+  const value = await readJsonBody(context, limits);
+  if (value === undefined) throw new AppError<ErrorCode>('invalid_json', 'The request has no body.');
+  return value;
 }

@@ -1,9 +1,11 @@
 import { Hono } from 'hono';
 import { expect, test } from 'vitest';
-import { AppError } from '../../lib/errors/app-error.ts';
 import { assign, positionOf } from '../../lib/hashring/index.ts';
 import { createProblemHandlers } from '../../lib/http/problem-handlers.ts';
 import { deriveKey, type SigningKey, signTarget, verifyTarget } from '../../lib/signing/signed-url.ts';
+import { type Authenticator, Gate } from '../auth/gate.ts';
+import { createNodeCheck } from '../auth/node-check.ts';
+import { NOBODY, OPERATOR } from '../auth/principal.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { statusOf } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
@@ -40,6 +42,11 @@ function createApp() {
   const registered: Registration[] = [];
   const app = new Hono();
   app.onError(createProblemHandlers(silentLogger, statusOf).onError);
+  const authenticator: Authenticator = {
+    identify: ({ headers }) => (headers.authorization === 'Bearer admin' ? OPERATOR : NOBODY),
+    identifyNode: createNodeCheck((method, target) => verifyTarget([key], method, target, NOW_S)),
+  };
+  new Gate({ authenticator, anonymousRead: true }).mount(app);
   app.route(
     '/api/v1',
     createClusterRoutes({
@@ -60,16 +67,6 @@ function createApp() {
           };
           return { id: 'new', url, zone, weight, state: 'joined', capacityBytes: 1, ...times };
         },
-      },
-      requireAdmin: async (context, next) => {
-        if (context.req.header('authorization') !== 'Bearer admin') {
-          throw new AppError('unauthorized', 'An admin token is needed.');
-        }
-        await next();
-      },
-      verifyNode: ({ req }) => {
-        const { pathname, search } = new URL(req.url);
-        return verifyTarget([key], req.method, pathname + search, NOW_S);
       },
     }),
   );

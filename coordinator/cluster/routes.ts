@@ -1,9 +1,7 @@
-import { type Context, Hono, type MiddlewareHandler } from 'hono';
-import { AppError } from '../../lib/errors/app-error.ts';
+import { Hono } from 'hono';
 import { positionOf, rangeBounds } from '../../lib/hashring/index.ts';
 import { formatPosition } from '../../lib/node-api/targets.ts';
-import type { SignatureVerdict } from '../../lib/signing/signed-url.ts';
-import type { ErrorCode } from '../errors.ts';
+import type { GateEnv } from '../auth/gate.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { parseFields } from '../parse-fields.ts';
 import { type Cluster, notReady } from './cluster.ts';
@@ -21,26 +19,22 @@ export interface ClusterRoutesOptions {
   readonly objects: Pick<ObjectRepository, 'usageByRange'>;
   /** Gives the node its share of the ranges; resolves with the rebalance that does so. */
   readonly activate: (node: RegisteredNode) => Promise<unknown>;
-  /** Passes only requests of an administrator. */
-  readonly requireAdmin: MiddlewareHandler;
-  /** Checks a request that a storage node signed with the cluster's secret. */
-  readonly verifyNode: (context: Context) => SignatureVerdict;
 }
 
 /** The admin API about nodes and ring; paths are relative to the API's prefix. */
-export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
-  const { membership, cluster, objects, requireAdmin, verifyNode } = options;
-  const app = new Hono();
+export function createClusterRoutes(options: ClusterRoutesOptions): Hono<GateEnv> {
+  const { membership, cluster, objects } = options;
+  const app = new Hono<GateEnv>();
 
-  app.get('/admin/nodes', requireAdmin, async (context) =>
+  app.get('/admin/nodes', async (context) =>
     context.json({ items: await cluster.reportNodes(), nextCursor: null }),
   );
 
-  app.post('/admin/nodes', requireAdminOrNode(options), limitAdminBody, async (context) => {
+  app.post('/admin/nodes', limitAdminBody, async (context) => {
     const { activate, ...wanted } = parseFields(registrationSchema, await readJson(context));
     const node = await membership.register(wanted);
     // A node that registers by itself waits; an administrator who adds one wants it to be used.
-    const byAdmin = verifyNode(context).ok === false;
+    const byAdmin = context.get('principal').kind !== 'node';
     const isIdle = node.state !== 'active' && node.state !== 'draining';
     const rebalance = isIdle && (activate ?? byAdmin) && cluster.ready ? await options.activate(node) : null;
     const { id, url, zone, weight } = node;
@@ -48,9 +42,9 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
     return context.json({ id, url, zone, weight, state, clusterId: cluster.id, rebalance }, 201);
   });
 
-  app.get('/admin/cluster', requireAdmin, (context) => context.json(cluster.summary()));
+  app.get('/admin/cluster', (context) => context.json(cluster.summary()));
 
-  app.get('/admin/ring', requireAdmin, async (context) => {
+  app.get('/admin/ring', async (context) => {
     const { arcs } = parseFields(ringSchema, context.req.query());
     const state = cluster.state;
     if (state === null) throw notReady();
@@ -58,7 +52,7 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
     return context.json(reportRing(state, usage, cluster.registeredNodes(), { withArcs: arcs }));
   });
 
-  app.get('/admin/ring/locate', requireAdmin, (context) => {
+  app.get('/admin/ring/locate', (context) => {
     const { key } = parseFields(locateSchema, context.req.query());
     const position = positionOf(key);
     const { owners, fallbacks } = cluster.writeTargetsOf(position);
@@ -79,17 +73,4 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono {
   });
 
   return app;
-}
-
-function requireAdminOrNode({ requireAdmin, verifyNode }: ClusterRoutesOptions): MiddlewareHandler {
-  return async (context, next) => {
-    const verdict = verifyNode(context);
-    if (verdict.ok) return next();
-    if (verdict.reason === 'missing') return requireAdmin(context, next);
-    const why =
-      verdict.reason === 'expired'
-        ? 'it has expired, so the clocks of node and coordinator differ'
-        : 'it does not fit, so the node has another CLUSTER_SECRET';
-    throw new AppError<ErrorCode>('unauthorized', `The request's signature is not valid: ${why}.`);
-  };
 }

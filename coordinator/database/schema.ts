@@ -20,6 +20,14 @@ export interface Schema {
   range_checks: RangeChecksTable;
   short_chunks: ShortChunksTable;
   cluster_events: ClusterEventsTable;
+  users: UsersTable;
+  sessions: SessionsTable;
+  refresh_tokens: RefreshTokensTable;
+  revocations: RevocationsTable;
+  api_keys: ApiKeysTable;
+  signing_keys: SigningKeysTable;
+  rate_limits: RateLimitsTable;
+  audit_events: AuditEventsTable;
 }
 
 /** Exactly one row, from the first start on. */
@@ -93,9 +101,15 @@ export interface RecordWritesTable {
   created_at: Generated<Date>;
 }
 
+/** `unlisted`: readable by everybody who knows the id. `private`: by its owner and administrators. */
+export type Visibility = 'public' | 'unlisted' | 'private';
+
 export interface VideosTable {
   id: string;
   object_id: string;
+  /** A user, or one who was; null for what was uploaded with the admin token. */
+  owner_id: string | null;
+  visibility: Visibility;
   title: string;
   description: Generated<string>;
   filename: string | null;
@@ -205,6 +219,99 @@ export interface ClusterEventsTable {
   at: Generated<Date>;
   kind: string;
   node_id: string | null;
+  details: JsonColumn;
+}
+
+export type Role = 'admin' | 'uploader' | 'viewer';
+
+export interface UsersTable {
+  id: string;
+  /** Trimmed and in lower case. */
+  email: string;
+  name: string;
+  /** Argon2id, in PHC's form. */
+  password_hash: string;
+  role: Role;
+  disabled: Generated<boolean>;
+  /** Grows with everything that ends the user's access tokens; a token carries the one it was made in. */
+  generation: Generated<number>;
+  created_at: Generated<Date>;
+  updated_at: Generated<Date>;
+  last_login_at: Date | null;
+}
+
+/** A login and everything that came of it: the family of its refresh tokens. */
+export interface SessionsTable {
+  id: string;
+  user_id: string;
+  created_at: Generated<Date>;
+  /** When its latest refresh token does. */
+  expires_at: Date;
+}
+
+export interface RefreshTokensTable {
+  /** SHA-256. */
+  hash: Uint8Array;
+  session_id: string;
+  created_at: Generated<Date>;
+  expires_at: Date;
+  /** When its successor was made. */
+  used_at: Date | null;
+}
+
+export interface RevocationsTable {
+  kind: 'session' | 'user';
+  subject: string;
+  /** Tokens of a user that carry a lower one are void. */
+  generation: number;
+  /** When every token that it concerns has expired. */
+  expires_at: Date;
+}
+
+export interface ApiKeysTable {
+  id: string;
+  user_id: string;
+  name: string;
+  /** SHA-256. */
+  hash: Uint8Array;
+  scopes: string[];
+  created_at: Generated<Date>;
+  expires_at: Date;
+  /** To the minute. */
+  last_used_at: Date | null;
+}
+
+export interface SigningKeysTable {
+  /** The `kid` of its tokens. */
+  id: string;
+  /** PEM. */
+  public_key: string;
+  /** See `sealKey`. */
+  private_key: Uint8Array;
+  created_at: Generated<Date>;
+  /** When it begins to sign; it is published before. */
+  active_at: Date;
+  /** When nothing that it signed is believed any more; null while it has no successor. */
+  expires_at: Date | null;
+}
+
+export interface RateLimitsTable {
+  key: string;
+  used: number;
+  expires_at: Date;
+}
+
+export interface AuditEventsTable {
+  id: Generated<number>;
+  at: Generated<Date>;
+  kind: string;
+  /** The user who did it, if it was one. */
+  actor_id: string | null;
+  actor: string;
+  /** The user whom it concerns. */
+  subject_id: string | null;
+  address: string | null;
+  request_id: string | null;
   details: JsonColumn;
 }
 

@@ -1,4 +1,4 @@
-import { Hono, type MiddlewareHandler } from 'hono';
+import { Hono } from 'hono';
 import type { Cluster } from '../cluster/cluster.ts';
 import { limitAdminBody, readJson } from '../cluster/json-body.ts';
 import type { Membership } from '../cluster/membership.ts';
@@ -22,20 +22,19 @@ export interface RebalanceRoutesOptions {
   >;
   readonly membership: Pick<Membership, 'find' | 'edit' | 'remove'>;
   readonly cluster: Pick<Cluster, 'healthOf'>;
-  readonly requireAdmin: MiddlewareHandler;
 }
 
 /** The admin API that moves ranges; paths are relative to the API's prefix. */
 export function createRebalanceRoutes(options: RebalanceRoutesOptions): Hono {
-  const { rebalances, membership, cluster, requireAdmin } = options;
+  const { rebalances, membership, cluster } = options;
   const app = new Hono();
 
-  app.post('/admin/nodes/plan', requireAdmin, limitAdminBody, async (context) => {
+  app.post('/admin/nodes/plan', limitAdminBody, async (context) => {
     const { changes } = parseFields(planSchema, await readJson(context));
     return context.json(await rebalances.plan(changes));
   });
 
-  app.patch('/admin/nodes/:id', requireAdmin, limitAdminBody, async (context) => {
+  app.patch('/admin/nodes/:id', limitAdminBody, async (context) => {
     const { id } = parseFields(idSchema, context.req.param());
     const edit = parseFields(nodeEditSchema, await readJson(context));
     const node = await membership.find(id);
@@ -48,7 +47,7 @@ export function createRebalanceRoutes(options: RebalanceRoutesOptions): Hono {
     return context.json({ node: describe(await membership.find(id)), rebalance }, 202);
   });
 
-  app.delete('/admin/nodes/:id', requireAdmin, async (context) => {
+  app.delete('/admin/nodes/:id', async (context) => {
     const { id } = parseFields(idSchema, context.req.param());
     const { lost } = parseFields(nodeRemovalSchema, context.req.query());
     const node = await membership.find(id);
@@ -61,11 +60,11 @@ export function createRebalanceRoutes(options: RebalanceRoutesOptions): Hono {
     return context.json({ node: { ...describe(node), state: 'removed' }, rebalance }, 202);
   });
 
-  app.get('/admin/rebalances', requireAdmin, async (context) =>
+  app.get('/admin/rebalances', async (context) =>
     context.json(await rebalances.list(parseFields(listSchema, context.req.query()))),
   );
 
-  app.post('/admin/rebalances', requireAdmin, limitAdminBody, async (context) => {
+  app.post('/admin/rebalances', limitAdminBody, async (context) => {
     const {
       changes,
       reason = 'asked for by an administrator',
@@ -74,17 +73,17 @@ export function createRebalanceRoutes(options: RebalanceRoutesOptions): Hono {
     return context.json(await rebalances.start(changes, { reason, ...limits }), 202);
   });
 
-  app.get('/admin/rebalances/:id', requireAdmin, async (context) =>
+  app.get('/admin/rebalances/:id', async (context) =>
     context.json(await rebalances.get(parseFields(idSchema, context.req.param()).id)),
   );
 
-  app.patch('/admin/rebalances/:id', requireAdmin, limitAdminBody, async (context) => {
+  app.patch('/admin/rebalances/:id', limitAdminBody, async (context) => {
     const { id } = parseFields(idSchema, context.req.param());
     return context.json(await rebalances.setLimits(id, parseFields(limitsSchema, await readJson(context))));
   });
 
   for (const action of ['pause', 'resume', 'cancel'] as const) {
-    app.post(`/admin/rebalances/:id/${action}`, requireAdmin, async (context) =>
+    app.post(`/admin/rebalances/:id/${action}`, async (context) =>
       context.json(await rebalances[action](parseFields(idSchema, context.req.param()).id), 202),
     );
   }

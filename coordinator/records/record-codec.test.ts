@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { positionOf } from '../../lib/hashring/index.ts';
 import { createChunkId } from '../objects/chunk-id.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
-import { decodeRecord, encodeRecord, type VideoRecord } from './record-codec.ts';
+import { decodeRecord, encodeRecord, RecordError, type VideoRecord } from './record-codec.ts';
 
 const objectId = '0197a3c2-5d1e-7b44-9c0f-1a2b3c4d5e6f';
 
@@ -27,6 +27,8 @@ function recordOf(chunkCount: number, video: Partial<VideoRecord['video']> = {})
       description: 'Line 1\nLine 2',
       filename: null,
       contentType: 'video/mp4',
+      ownerId: '0197a3c2-5d1e-7b44-9c0f-222222222222',
+      visibility: 'private',
       version: 7,
       createdAt: new Date('2026-01-02T03:04:05.678Z'),
       updatedAt: new Date('2026-02-02T03:04:05.000Z'),
@@ -54,13 +56,20 @@ test('a record of 131,072 chunks takes little room and comes back from pieces of
   expect(JSON.stringify(decoded)).toBe(JSON.stringify(record));
 });
 
-test('any damaged byte is found', async () => {
-  const bytes = await encodeRecord(recordOf(3));
+test('any damaged byte is found, or is no damage', async () => {
+  const record = recordOf(3);
+  const bytes = await encodeRecord(record);
+  let harmless = 0;
   for (let index = 0; index < bytes.length; index++) {
     const damaged = Buffer.from(bytes);
     damaged[index]! ^= 1 << (index % 8);
-    await expect(decodeRecord([damaged]), `byte ${index}`).rejects.toMatchObject({ fault: 'damaged' });
+    const read = await decodeRecord([damaged]).catch((error: unknown) => error);
+    // A few bits of a compressed stream mean nothing, such as those that fill its last byte.
+    const isFound = read instanceof RecordError;
+    harmless += isFound ? 0 : 1;
+    expect(read, `byte ${index}`).toEqual(isFound ? expect.objectContaining({ fault: 'damaged' }) : record);
   }
+  expect(harmless).toBeLessThan(4);
 });
 
 test('a record that is cut short is found', async () => {

@@ -32,6 +32,9 @@ export const recordHeadSchema = z.object({
     description: z.string(),
     filename: z.string().nullable(),
     contentType: z.string(),
+    /** Records that were written before there were accounts say neither. */
+    ownerId: z.uuid().nullable().default(null),
+    visibility: z.enum(['public', 'unlisted', 'private']).default('public'),
     version: z.int().positive(),
     createdAt: date,
     updatedAt: date,

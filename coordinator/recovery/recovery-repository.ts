@@ -96,6 +96,8 @@ export class RecoveryRepository {
         records.map(({ objectId, size, sha256, video }) => ({
           id: video.id,
           object_id: objectId,
+          owner_id: video.ownerId,
+          visibility: video.visibility,
           title: video.title,
           description: video.description,
           filename: video.filename,

@@ -14,6 +14,8 @@ export interface ContentRequest {
   readonly requestId: string | undefined;
   /** Whether to offer the bytes as a file to save. */
   readonly download: boolean;
+  /** For scripts of other origins; see `ContentCors`. */
+  readonly cors: OutgoingHttpHeaders;
 }
 
 export interface ContentResponderOptions {
@@ -25,13 +27,6 @@ export interface ContentResponderOptions {
   /** Makes the separators of multipart answers; not to be guessed by whoever uploads. */
   readonly createBoundary: () => string;
 }
-
-/** Cross-origin players may read the bytes, and these of the headers. */
-export const CONTENT_CORS_HEADERS = {
-  'access-control-allow-origin': '*',
-  'access-control-expose-headers':
-    'accept-ranges, content-disposition, content-length, content-range, etag, last-modified, repr-digest, x-request-id',
-} as const;
 
 const WHOLE: RangeSelection = { kind: 'whole' };
 
@@ -178,15 +173,24 @@ function selectionOf(content: VideoContent, incoming: IncomingMessage): RangeSel
   return selectRanges(range, content.manifest.size, RANGES_MAX);
 }
 
+/** Asked again each time: who may read a video can change. */
+const CACHE_CONTROL = {
+  public: 'public, max-age=0, must-revalidate, no-transform',
+  unlisted: 'private, max-age=0, must-revalidate, no-transform',
+  private: 'private, max-age=0, must-revalidate, no-transform',
+} as const;
+
 /** What every successful answer says, 304 included. */
 function sharedHeaders(content: VideoContent, request: ContentRequest): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
     'accept-ranges': 'bytes',
-    'cache-control': 'public, max-age=0, must-revalidate, no-transform',
+    'cache-control': CACHE_CONTROL[content.video.visibility],
     etag: content.etag,
     'last-modified': content.lastModified,
-    'access-control-allow-origin': CONTENT_CORS_HEADERS['access-control-allow-origin'],
-    'access-control-expose-headers': CONTENT_CORS_HEADERS['access-control-expose-headers'],
+    // An upload that a browser takes for a page is to run nothing.
+    'content-security-policy': "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'",
+    'referrer-policy': 'no-referrer',
+    ...request.cors,
   };
   if (request.requestId !== undefined) headers['x-request-id'] = request.requestId;
   return headers;

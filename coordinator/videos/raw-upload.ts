@@ -13,8 +13,8 @@ export function openRawUpload(
   signal: AbortSignal,
 ): Upload {
   const { headers } = incoming;
-  const { title, description, filename } = query;
-  const fields = parseFields(uploadFieldsSchema, { title, description, filename });
+  const { title, description, filename, visibility } = query;
+  const fields = parseFields(uploadFieldsSchema, { title, description, filename, visibility });
   const suggested = suggestedFilename(headers['content-disposition']);
   const metadata = {
     ...fields,

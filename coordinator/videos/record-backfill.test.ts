@@ -55,6 +55,7 @@ describe.each(ENGINES)('the backfill of records on %s', (engine) => {
     await objects.open(objectId, 60_000);
     const video = {
       ...{ id, objectId, title, description: '', filename: null, contentType: 'video/mp4' },
+      ...{ ownerId: null, visibility: 'public' as const },
       ...{ size: 7, sha256, version: 1, createdAt: date, updatedAt: date },
     };
     await videos.insert(video, { size: 7, sha256, chunks, record: [] });

@@ -1,15 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { type Context, Hono, type MiddlewareHandler } from 'hono';
+import { type Context, Hono } from 'hono';
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
+import type { Credentials, Gate } from '../auth/gate.ts';
+import { isAdmin, mayChange, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
+import { playbackSchema } from '../auth/schema.ts';
+import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
-import { parseFields } from '../parse-fields.ts';
+import { readJsonBody } from '../json-body.ts';
+import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { limitIdle } from './body-idle.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
-import { BodyCutError, CONTENT_CORS_HEADERS, type ContentResponder } from './content-response.ts';
+import type { ContentCors } from './content-cors.ts';
+import { BodyCutError, type ContentResponder } from './content-response.ts';
 import { encodeCursor } from './cursor.ts';
 import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
 import { essenceOf } from './media-type.ts';
@@ -17,14 +23,17 @@ import { openMultipartUpload } from './multipart-upload.ts';
 import { bodyTooLarge, incompleteBody, readJson } from './parse-request.ts';
 import { openRawUpload } from './raw-upload.ts';
 import { listQuerySchema, type VideoJson, type VideoListJson, videoChangesSchema } from './schema.ts';
-import type { VersionTest, VideoService } from './service.ts';
+import { type Permission, type VersionTest, type VideoService, videoNotFound } from './service.ts';
 import type { Video } from './video-repository.ts';
 
 export interface VideoRoutesDeps {
   readonly service: VideoService;
   readonly responder: ContentResponder;
-  /** Guards what writes. */
-  readonly requireAdmin: MiddlewareHandler;
+  /** Asked by the direct route; in the app it stands before the routes. */
+  readonly gate: Pick<Gate, 'admit'>;
+  readonly grants: Pick<UrlGrants, 'issue'>;
+  /** For a video's bytes; the rest of the API is the server's business. */
+  readonly cors: ContentCors;
   readonly logger: Logger;
   /** Where the routes are mounted, for links and Location. */
   readonly basePath: string;
@@ -34,62 +43,86 @@ export interface VideoRoutesDeps {
 
 interface VideoEnv {
   Bindings: HttpBindings;
-  Variables: { requestId?: string };
+  Variables: { requestId?: string; principal: Principal };
 }
 type VideoContext = Context<VideoEnv>;
 
 /** `/videos` and below, to be mounted at `basePath` of a server of @hono/node-server. */
 export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
-  const { service, requireAdmin } = deps;
+  const { service } = deps;
   const routes = new Hono<VideoEnv>();
   const urlOf = (id: string) => `${deps.basePath}/videos/${id}`;
 
-  routes.post('/videos', requireAdmin, async (c) => {
+  routes.post('/videos', async (c) => {
     const video = await receive(deps, c);
     const json = toJson(video, urlOf(video.id));
     return c.json(json, 201, { location: urlOf(video.id), etag: etagOf(video) });
   });
 
   routes.get('/videos', async (c) => {
-    const { limit, cursor } = parseFields(listQuerySchema, c.req.query());
-    const { videos, next } = await service.list(limit, cursor);
+    const { limit, cursor, owner } = parseFields(listQuerySchema, c.req.query());
+    const principal = c.get('principal');
+    const ownerId = owner === 'me' ? ownIdOf(principal) : owner;
+    const audience = isAdmin(principal) ? 'everything' : { userId: userIdOf(principal) };
+    const { videos, next } = await service.list({ limit, audience, after: cursor, ownerId });
     const items = videos.map((video) => toJson(video, urlOf(video.id)));
     return c.json({ items, nextCursor: next && encodeCursor(next) } satisfies VideoListJson);
   });
 
   routes.get('/videos/:id', async (c) => {
     const video = await service.find(idOf(c));
-    const headers = { etag: etagOf(video), 'cache-control': 'no-cache' };
+    if (!mayRead(c.get('principal'), video)) throw videoNotFound(video.id);
+    const headers = {
+      etag: etagOf(video),
+      'cache-control': video.visibility === 'public' ? 'no-cache' : 'private, no-cache',
+    };
     const verdict = evaluateRead(c.env.incoming.headers, headers);
     if (verdict === 'failed') throw preconditionFailed();
     if (verdict === 'not-modified') return c.body(null, 304, headers);
     return c.json(toJson(video, urlOf(video.id)), 200, headers);
   });
 
-  routes.patch('/videos/:id', requireAdmin, async (c) => {
+  routes.patch('/videos/:id', async (c) => {
     const id = idOf(c);
     const body = readJson(c.env.incoming, JSON_BODY_BYTES_MAX);
     const changes = parseFields(
       videoChangesSchema,
       await limitIdle(c.env.incoming, deps.bodyIdleTimeoutMs, body),
     );
-    const video = await service.change(id, changes, versionTestOf(c));
+    const principal = c.get('principal');
+    if (changes.ownerId !== undefined && !isAdmin(principal)) throw notYours();
+    const video = await service.change(id, changes, permissionOf(principal), versionTestOf(c));
     return c.json(toJson(video, urlOf(id)), 200, { etag: etagOf(video) });
   });
 
-  routes.delete('/videos/:id', requireAdmin, async (c) => {
-    await service.delete(idOf(c), versionTestOf(c));
+  routes.delete('/videos/:id', async (c) => {
+    await service.delete(idOf(c), permissionOf(c.get('principal')), versionTestOf(c));
     return c.body(null, 204);
+  });
+
+  routes.post('/videos/:id/playback-url', async (c) => {
+    const id = idOf(c);
+    const limits = { bytesMax: JSON_BODY_BYTES_MAX, timeoutMs: deps.bodyIdleTimeoutMs };
+    const { expiresInS } = parseFields(playbackSchema, (await readJsonBody(c, limits)) ?? {});
+    const issuer = c.get('principal');
+    if (!mayRead(issuer, await service.find(id))) throw videoNotFound(id);
+    const path = `${urlOf(id)}/content`;
+    const wanted = { scope: 'playback', path, prefix: urlOf(id), lifetimeS: expiresInS, issuer };
+    const { url, expiresAt } = deps.grants.issue(wanted);
+    return c.json({ url, expiresAt: expiresAt.toISOString() }, 200, { 'cache-control': 'no-store' });
   });
 
   // Of these, `createContentRoute` takes the plain ones before they get here.
   routes.get('/videos/:id/content', async (c) => {
     const requestId = c.get('requestId');
     const download = c.req.query('download') === '1';
-    await sendContent(deps, { ...c.env, requestId, id: c.req.param('id'), download });
+    const principal = c.get('principal');
+    await sendContent(deps, { ...c.env, requestId, id: c.req.param('id'), download, principal });
     return RESPONSE_ALREADY_SENT;
   });
-  routes.options('/videos/:id/content', (c) => c.body(null, 204, PREFLIGHT_HEADERS));
+  routes.options('/videos/:id/content', (c) =>
+    c.body(null, 204, deps.cors.preflightFor(c.req.header('origin')) as Record<string, string>),
+  );
   return routes;
 }
 
@@ -100,20 +133,13 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
 export function createContentRoute(deps: VideoRoutesDeps): DirectRoute {
   const base = deps.basePath.replaceAll(/[^\w/]/g, '\\$&');
   return {
-    target: new RegExp(`^${base}/videos/([0-9a-fA-F-]{36})/content(?:\\?(download=1))?$`),
+    target: new RegExp(
+      `^${base}/videos/([0-9a-fA-F-]{36})/content(?:\\?(?:x-grant=[\\w.-]+)?&?(download=1)?)?$`,
+    ),
     answer: ({ incoming, outgoing, requestId, match }) =>
       sendContent(deps, { incoming, outgoing, requestId, id: match[1]!, download: match[2] !== undefined }),
   };
 }
-
-const PREFLIGHT_HEADERS = {
-  ...CONTENT_CORS_HEADERS,
-  'access-control-allow-methods': 'GET, HEAD, OPTIONS',
-  'access-control-allow-headers':
-    'Authorization, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Range, X-Request-Id',
-  'access-control-max-age': '86400',
-  allow: 'GET, HEAD, OPTIONS',
-};
 
 /** Everything that can be refused by the headers alone is refused before the body is touched. */
 async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
@@ -131,7 +157,7 @@ async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
     ? await openMultipartUpload(incoming, { signal, bytesMax, idleTimeoutMs: bodyIdleTimeoutMs })
     : openRawUpload(incoming, c.req.query(), signal);
   try {
-    return await service.upload(upload);
+    return await service.upload(upload, userIdOf(c.get('principal')));
   } finally {
     upload.release();
   }
@@ -158,16 +184,27 @@ interface ContentTarget {
   /** In any case of letters. */
   readonly id: string;
   readonly download: boolean;
+  /** Undefined: nobody has asked the gate yet. */
+  readonly principal?: Principal;
 }
 
 /** What both ways to a video's bytes lead to. Whoever may not read them is to be refused here. */
 async function sendContent(deps: VideoRoutesDeps, target: ContentTarget): Promise<void> {
   const { incoming, outgoing, requestId, download } = target;
+  const cors = deps.cors.headersFor(incoming.headers.origin);
   try {
     const id = checkedId(target.id);
+    const principal =
+      target.principal ??
+      (await deps.gate.admit('GET /api/v1/videos/{id}/content', {
+        method: 'GET',
+        target: incoming.url ?? '',
+        headers: incoming.headers as Credentials['headers'],
+      }));
     const content = deps.service.cachedContent(id) ?? (await deps.service.content(id));
+    if (!mayRead(principal, content.video)) throw videoNotFound(id);
     try {
-      await deps.responder.answer(content, { incoming, outgoing, requestId, download });
+      await deps.responder.answer(content, { incoming, outgoing, requestId, download, cors });
     } catch (error) {
       // What is no longer there may have been deleted by a coordinator whose message has not arrived yet.
       if (isAppError(error) && error.code === 'chunk_unavailable') await deps.service.recheck(id);
@@ -176,7 +213,7 @@ async function sendContent(deps: VideoRoutesDeps, target: ContentTarget): Promis
   } catch (error) {
     if (!(error instanceof BodyCutError)) {
       // Scripts of other origins may see errors as well.
-      for (const [name, value] of Object.entries(CONTENT_CORS_HEADERS)) outgoing.setHeader(name, value);
+      for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value!);
       throw error;
     }
     const path = incoming.url?.split('?', 1)[0];
@@ -211,6 +248,24 @@ function versionTestOf(c: VideoContext): VersionTest | undefined {
   return ifMatch === undefined ? undefined : (video) => matchesStrongly(ifMatch, etagOf(video));
 }
 
+/** What may not even be read is not there. */
+function permissionOf(principal: Principal): Permission {
+  return (video) => {
+    if (!mayRead(principal, video)) throw videoNotFound(video.id);
+    if (!mayChange(principal, video)) throw notYours();
+  };
+}
+
+function ownIdOf(principal: Principal): string {
+  const id = userIdOf(principal);
+  if (id === null) throw invalidRequest([{ field: 'owner', message: 'me is for those who are logged in' }]);
+  return id;
+}
+
+function notYours(): AppError {
+  return new AppError<ErrorCode>('forbidden', 'Only its owner and administrators may do that.');
+}
+
 function etagOf(video: Video): string {
   return `"v${video.version}"`;
 }
@@ -229,6 +284,8 @@ function emptyBody(): AppError {
 function toJson(video: Video, url: string): VideoJson {
   return {
     id: video.id,
+    ownerId: video.ownerId,
+    visibility: video.visibility,
     title: video.title,
     description: video.description,
     filename: video.filename,

@@ -35,12 +35,18 @@ const contentTypeSchema = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** Who may read a video: everybody, everybody who knows its id, or its owner and administrators. */
+export const visibilitySchema = z.enum(['public', 'unlisted', 'private']);
+
 /** The body of `PATCH /videos/{id}`. */
 export const videoChangesSchema = z.strictObject({
   title: titleSchema.optional(),
   description: descriptionSchema.optional(),
   filename: filenameSchema.optional(),
   contentType: contentTypeSchema.optional(),
+  visibility: visibilitySchema.optional(),
+  /** A user's id, or null; for administrators only. */
+  ownerId: z.uuid().toLowerCase().nullable().optional(),
 });
 
 /** What a client may say about an upload, in the query or in form fields. An empty title or filename counts as none. */
@@ -48,6 +54,8 @@ export const uploadFieldsSchema = z.strictObject({
   title: z.preprocess(emptyAsAbsent, titleSchema.optional()),
   description: descriptionSchema.optional(),
   filename: z.preprocess(emptyAsAbsent, filenameSchema.optional()),
+  /** `public` when it is absent. */
+  visibility: z.preprocess(emptyAsAbsent, visibilitySchema.optional()),
 });
 export type UploadFields = z.infer<typeof uploadFieldsSchema>;
 
@@ -68,11 +76,23 @@ export const listQuerySchema = z.object({
       return z.NEVER;
     })
     .optional(),
+  /** A user's id, or `me`. */
+  owner: z.union([z.literal('me'), z.uuid().toLowerCase()]).optional(),
+});
+
+/** The query of a video's bytes; what it means is decided by the routes. */
+export const contentQuerySchema = z.object({
+  /** Offers the bytes as a file to save. */
+  download: z.literal('1').optional(),
+  /** Of a signed address. */
+  'x-grant': z.string().optional(),
 });
 
 /** A video as the API shows it. */
 export const videoSchema = z.object({
   id: z.uuid(),
+  ownerId: z.uuid().nullable(),
+  visibility: visibilitySchema,
   title: z.string(),
   description: z.string(),
   filename: z.string().nullable(),

@@ -15,7 +15,7 @@ import type { Upload } from './upload.ts';
 import type { UploadLeases } from './upload-leases.ts';
 import { VideoCache } from './video-cache.ts';
 import type { VideoRecords } from './video-records.ts';
-import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
+import type { Video, VideoChanges, VideoPage, VideoPosition, VideoRepository } from './video-repository.ts';
 
 /** What videos need of the objects they consist of. */
 export type VideoObjects = Pick<
@@ -55,6 +55,9 @@ export interface VideoServiceOptions {
 /** Which state of a video a change is meant for; absent means whatever it is now. */
 export type VersionTest = (video: Video) => boolean;
 
+/** Throws when the video is not the caller's to change. */
+export type Permission = (video: Video) => void;
+
 export class VideoService implements AsyncDisposable {
   readonly uploadBytesMax: number;
   readonly #options: VideoServiceOptions;
@@ -77,8 +80,9 @@ export class VideoService implements AsyncDisposable {
   /**
    * Stores an upload. When this resolves, the bytes are on the disks of a write quorum and the video is in the
    * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
+   * `ownerId` is the user it belongs to, if any.
    */
-  async upload(upload: Upload): Promise<Video> {
+  async upload(upload: Upload, ownerId: string | null): Promise<Video> {
     const { videos, objects, records, leases, store, logger, createId } = this.#options;
     const objectId = createId();
     await objects.open(objectId, leases.leaseMs);
@@ -91,7 +95,7 @@ export class VideoService implements AsyncDisposable {
         limitBytes: this.uploadBytesMax,
         signal: lease.signal,
         describe: async (content) => {
-          const video = await this.#describe(objectId, content, upload);
+          const video = await this.#describe(objectId, content, upload, ownerId);
           described.resolve(video);
           return await records.encode(video, content.chunks);
         },
@@ -118,19 +122,29 @@ export class VideoService implements AsyncDisposable {
   }
 
   /** Newest first; `next` is where the following page begins. */
-  async list(limit: number, after?: VideoPosition): Promise<{ videos: Video[]; next: VideoPosition | null }> {
-    const found = await this.#options.videos.list({ limit: limit + 1, after });
+  async list(page: VideoPage): Promise<{ videos: Video[]; next: VideoPosition | null }> {
+    const { limit } = page;
+    const found = await this.#options.videos.list({ ...page, limit: limit + 1 });
     const videos = found.slice(0, limit);
     return { videos, next: found.length > limit ? videos.at(-1)! : null };
   }
 
-  /** Throws `video_not_found`, or `precondition_failed` when the test does not accept the current state. */
-  async change(id: string, changes: VideoChanges, accepts?: VersionTest): Promise<Video> {
+  /**
+   * Throws `video_not_found`, `precondition_failed` when the test does not accept the current state, or what `permits`
+   * throws.
+   */
+  async change(
+    id: string,
+    changes: VideoChanges,
+    permits: Permission,
+    accepts?: VersionTest,
+  ): Promise<Video> {
     const { videos, records, clock, announceChange } = this.#options;
     const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
     // The record has to say what the database will: another change in between means to look again.
     for (let attempt = 1; attempt <= EDIT_ATTEMPTS_MAX; attempt++) {
       const current = await this.find(id);
+      permits(current);
       if (accepts && !accepts(current)) throw preconditionFailed();
       if (Object.keys(given).length === 0) return current;
       const updatedAt = new Date(clock.nowMs());
@@ -154,9 +168,10 @@ export class VideoService implements AsyncDisposable {
    * Deletes a video: gone for readers when this resolves, and its record from every node that answers; its other chunks
    * are removed later. Throws like `change`.
    */
-  async delete(id: string, accepts?: VersionTest): Promise<void> {
+  async delete(id: string, permits: Permission, accepts?: VersionTest): Promise<void> {
     const { objects, videos, records, inTransaction, announceChange } = this.#options;
     const current = await this.find(id);
+    permits(current);
     if (accepts && !accepts(current)) throw preconditionFailed();
     const manifest = this.#contents.peek(id)?.manifest ?? (await objects.manifest(current.objectId));
     const version = accepts && current.version;
@@ -205,7 +220,12 @@ export class VideoService implements AsyncDisposable {
     await this.#removals;
   }
 
-  async #describe(objectId: string, content: ObjectContent, upload: Upload): Promise<Video> {
+  async #describe(
+    objectId: string,
+    content: ObjectContent,
+    upload: Upload,
+    ownerId: string | null,
+  ): Promise<Video> {
     const metadata = await upload.finish();
     if (content.size === 0) {
       throw new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
@@ -216,6 +236,8 @@ export class VideoService implements AsyncDisposable {
     return {
       id: this.#options.createId(),
       objectId,
+      ownerId,
+      visibility: metadata.visibility ?? 'public',
       title: metadata.title ?? (filename === null ? 'Untitled' : titleOf(filename)),
       description: metadata.description ?? '',
       filename,
@@ -261,8 +283,13 @@ export class VideoService implements AsyncDisposable {
   }
 }
 
+/** Also for those who may not know that there is one. */
+export function videoNotFound(id: string): AppError {
+  return new AppError<ErrorCode>('video_not_found', `There is no video ${id}.`);
+}
+
 function throwNotFound(id: string): never {
-  throw new AppError<ErrorCode>('video_not_found', `There is no video ${id}.`);
+  throw videoNotFound(id);
 }
 
 function preconditionFailed(): AppError {

@@ -6,7 +6,7 @@ import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
 import { SqlObjectRepository } from '../objects/sql-object-repository.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { SqlVideoRepository } from './sql-video-repository.ts';
-import type { Video, VideoChanges } from './video-repository.ts';
+import type { Audience, Video, VideoChanges } from './video-repository.ts';
 
 describe.each(ENGINES)('videos on %s', (engine) => {
   let handle: DatabaseHandle;
@@ -27,6 +27,8 @@ describe.each(ENGINES)('videos on %s', (engine) => {
     const video: Video = {
       id: uuidv7(),
       objectId: uuidv7(),
+      ownerId: uuidv7(),
+      visibility: 'unlisted',
       title: 'Ünïcode 愛 \u{1f600}',
       description: 'Line 1\nLine 2',
       filename: `it's "a".mp4`,
@@ -149,12 +151,48 @@ describe.each(ENGINES)('videos on %s', (engine) => {
     let after: Video | undefined;
     for (;;) {
       // Through the cursor, as a client would.
-      const page = await videos.list({ limit: 3, after: after && decodeCursor(encodeCursor(after)) });
+      const page = await videos.list({
+        limit: 3,
+        audience: 'everything',
+        after: after && decodeCursor(encodeCursor(after)),
+      });
       seen.push(...page.map(({ id }) => id));
       after = page.at(-1);
       if (page.length < 3) break;
       await insert({ createdAt: new Date(Date.UTC(2027, 0, 1)) });
     }
     expect(seen).toEqual(expected);
+  });
+
+  test('lists what the audience may see, and changes whose it is', async () => {
+    const ownerId = uuidv7();
+    const made: Record<string, Video> = {};
+    for (const visibility of ['public', 'unlisted', 'private'] as const) {
+      made[visibility] = await insert({ ownerId, visibility });
+    }
+    const ids = async (audience: Audience, of?: string) =>
+      (await videos.list({ limit: 9, audience, ownerId: of })).map(({ id }) => id).sort();
+    const all = Object.values(made)
+      .map(({ id }) => id)
+      .sort();
+    expect(await ids('everything')).toEqual(all);
+    expect(await ids({ userId: null })).toEqual([made.public!.id]);
+    expect(await ids({ userId: uuidv7() })).toEqual([made.public!.id]);
+    expect(await ids({ userId: ownerId })).toEqual(all);
+    expect(await ids({ userId: null }, ownerId)).toEqual([made.public!.id]);
+    expect(await ids('everything', uuidv7())).toEqual([]);
+    const next = uuidv7();
+    const changed = await handle.kysely
+      .transaction()
+      .execute((transaction) =>
+        videos.update(
+          transaction,
+          made.private!.id,
+          { visibility: 'public', ownerId: next },
+          { updatedAt: new Date() },
+        ),
+      );
+    expect(changed).toMatchObject({ visibility: 'public', ownerId: next });
+    expect(await ids({ userId: next })).toEqual([made.public!.id, made.private!.id].sort());
   });
 });

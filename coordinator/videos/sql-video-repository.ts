@@ -5,7 +5,7 @@ import type { VideosTable } from '../database/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import { withCommitted } from '../objects/commit-object.ts';
 import type { StoredObject } from '../objects/object-repository.ts';
-import type { Video, VideoChanges, VideoPosition, VideoRepository } from './video-repository.ts';
+import type { Video, VideoChanges, VideoPage, VideoRepository } from './video-repository.ts';
 
 /** Videos in the table `videos`. */
 export class SqlVideoRepository implements VideoRepository {
@@ -20,10 +20,11 @@ export class SqlVideoRepository implements VideoRepository {
     const { rows } = await sql`
       ${withCommitted(video.objectId, stored)}
       insert into videos (
-        id, object_id, title, description, filename, content_type, size, sha256, version, created_at, updated_at
+        id, object_id, owner_id, visibility, title, description, filename, content_type, size, sha256, version,
+        created_at, updated_at
       )
       select
-        ${video.id}::uuid, committed.id, ${video.title}::text, ${video.description}::text, ${video.filename}::text,
+        ${video.id}::uuid, committed.id, ${video.ownerId}::uuid, ${video.visibility}::text, ${video.title}::text, ${video.description}::text, ${video.filename}::text,
         ${video.contentType}::text, ${video.size}::bigint, ${video.sha256}::bytea, ${video.version}::integer,
         ${video.createdAt}::timestamptz, ${video.updatedAt}::timestamptz
       from committed
@@ -39,9 +40,17 @@ export class SqlVideoRepository implements VideoRepository {
     return row ? toVideo(row) : null;
   }
 
-  async list(page: { readonly limit: number; readonly after?: VideoPosition | undefined }): Promise<Video[]> {
-    const { limit, after } = page;
+  async list({ limit, audience, after, ownerId }: VideoPage): Promise<Video[]> {
     let query = this.#database.selectFrom('videos').selectAll();
+    if (ownerId !== undefined) query = query.where('owner_id', '=', ownerId);
+    if (audience !== 'everything') {
+      const { userId } = audience;
+      query = query.where((eb) =>
+        userId === null
+          ? eb('visibility', '=', 'public')
+          : eb.or([eb('visibility', '=', 'public'), eb('owner_id', '=', userId)]),
+      );
+    }
     if (after !== undefined) {
       query = query.where((eb) =>
         eb(eb.refTuple('created_at', 'id'), '<', eb.tuple(after.createdAt, after.id)),
@@ -57,7 +66,7 @@ export class SqlVideoRepository implements VideoRepository {
     changes: VideoChanges,
     options: { readonly updatedAt: Date; readonly version?: number | undefined },
   ): Promise<Video | null> {
-    const { title, description, filename, contentType } = changes;
+    const { title, description, filename, contentType, visibility, ownerId } = changes;
     const row = await transaction
       .updateTable('videos')
       .set((eb) => ({
@@ -65,6 +74,8 @@ export class SqlVideoRepository implements VideoRepository {
         ...(description !== undefined && { description }),
         ...(filename !== undefined && { filename }),
         ...(contentType !== undefined && { content_type: contentType }),
+        ...(visibility !== undefined && { visibility }),
+        ...(ownerId !== undefined && { owner_id: ownerId }),
         version: eb('version', '+', 1),
         updated_at: options.updatedAt,
       }))
@@ -126,6 +137,8 @@ function toVideo(row: Selectable<VideosTable>): Video {
   return {
     id: row.id,
     objectId: row.object_id,
+    ownerId: row.owner_id,
+    visibility: row.visibility,
     title: row.title,
     description: row.description,
     filename: row.filename,

@@ -52,6 +52,8 @@ describe('a raw upload', () => {
     expect(status).toBe(201);
     expect(json).toEqual({
       id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/),
+      ownerId: null,
+      visibility: 'public',
       title: 'A trip',
       description: 'Two days',
       filename: 'trip to.mp4',
@@ -116,7 +118,7 @@ describe('a raw upload', () => {
   test('of unknown length is taken up to the limit', async () => {
     const stream = (length: number) => new Blob([new Uint8Array(length)]).stream();
     expect((await post(stream(LIMIT))).json).toMatchObject({ size: LIMIT });
-    await server.service.delete([...server.videos.videos.keys()][0]!);
+    await server.service.delete([...server.videos.videos.keys()][0]!, () => {});
     await vi.waitFor(() => expect(server.isEmpty).toBe(true));
     expect(await post(stream(LIMIT + 1))).toMatchObject({ status: 413, json: { code: 'body_too_large' } });
     expect(server.isEmpty).toBe(true);

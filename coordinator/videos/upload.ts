@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Visibility } from '../database/schema.ts';
 
 /** What a client says about the bytes it sends. Whatever is absent is decided by the service. */
 export interface UploadMetadata {
@@ -7,6 +8,7 @@ export interface UploadMetadata {
   /** Sanitized. */
   readonly filename?: string | undefined;
   readonly contentType?: string | undefined;
+  readonly visibility?: Visibility | undefined;
   /** SHA-256 values that the bytes must have. */
   readonly digests: readonly Uint8Array[];
 }

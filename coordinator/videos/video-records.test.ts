@@ -92,7 +92,7 @@ describe('a change', () => {
     const { id } = await server.upload('x');
     server.store.onRecord = async () => {
       server.store.onRecord = async () => {};
-      await server.service.delete(id);
+      await server.service.delete(id, () => {});
     };
     expect((await change(id, { title: 'New' })).status).toBe(404);
     await vi.waitFor(() => expect(server.isEmpty).toBe(true));

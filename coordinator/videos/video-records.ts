@@ -35,14 +35,25 @@ export class VideoRecords implements AsyncDisposable {
   /** The record of a video with these chunks. */
   async encode(video: Video, chunks: readonly ChunkRef[]): Promise<RecordContent> {
     const { id, objectId, size, sha256, title, description, filename, contentType } = video;
-    const { version, createdAt, updatedAt } = video;
+    const { ownerId, visibility, version, createdAt, updatedAt } = video;
     const bytes = await encodeRecord({
       cluster: this.#options.cluster,
       objectId,
       size,
       sha256,
       chunks,
-      video: { id, title, description, filename, contentType, version, createdAt, updatedAt },
+      video: {
+        id,
+        ownerId,
+        visibility,
+        title,
+        description,
+        filename,
+        contentType,
+        version,
+        createdAt,
+        updatedAt,
+      },
     });
     return { version, bytes };
   }

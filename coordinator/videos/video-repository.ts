@@ -1,4 +1,5 @@
 import type { Transaction } from '../database/database.ts';
+import type { Visibility } from '../database/schema.ts';
 import type { StoredObject } from '../objects/object-repository.ts';
 
 /** What a user uploaded: its description and the object that holds its bytes. */
@@ -6,6 +7,9 @@ export interface Video {
   /** UUIDv7, lower-case. */
   readonly id: string;
   readonly objectId: string;
+  /** The user who uploaded it, or one who was; null when that was an operator. */
+  readonly ownerId: string | null;
+  readonly visibility: Visibility;
   readonly title: string;
   readonly description: string;
   /** Sanitized; null when the client gave none. */
@@ -28,6 +32,19 @@ export interface VideoChanges {
   readonly description?: string | undefined;
   readonly filename?: string | undefined;
   readonly contentType?: string | undefined;
+  readonly visibility?: Visibility | undefined;
+  readonly ownerId?: string | null | undefined;
+}
+
+/** Whose view of the list of videos: everything, or what is public and what the user owns, if it is one. */
+export type Audience = 'everything' | { readonly userId: string | null };
+
+export interface VideoPage {
+  readonly limit: number;
+  readonly audience: Audience;
+  readonly after?: VideoPosition | undefined;
+  /** Only videos of this owner. */
+  readonly ownerId?: string | undefined;
 }
 
 /** A place in the list of videos: behind this one. */
@@ -43,8 +60,8 @@ export interface VideoRepository {
    */
   insert(video: Video, stored: StoredObject): Promise<void>;
   find(id: string): Promise<Video | null>;
-  /** At most `limit` videos, newest first (by createdAt, then id), from behind `after`. */
-  list(page: { readonly limit: number; readonly after?: VideoPosition | undefined }): Promise<Video[]>;
+  /** At most `limit` videos that the audience may list, newest first (by createdAt, then id), from behind `after`. */
+  list(page: VideoPage): Promise<Video[]>;
   /**
    * Applies the changes inside the caller's transaction and counts the version up. With `version` only while that is
    * the current one. Null when nothing was changed: the video is gone or has another version.

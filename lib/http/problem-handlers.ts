@@ -66,6 +66,7 @@ function documentOf(problem: Problem, retryable: boolean): ProblemAnswer {
   const headers = {
     'content-type': PROBLEM_CONTENT_TYPE,
     'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
     [REQUEST_ID_HEADER]: problem.requestId,
     ...(retryable && problem.status === 503 ? { 'retry-after': '2' } : {}),
     ...extra,

@@ -1,5 +1,5 @@
 import type { StoredObject } from '../../objects/object-repository.ts';
-import type { Video, VideoChanges, VideoPosition, VideoRepository } from '../video-repository.ts';
+import type { Video, VideoChanges, VideoPage, VideoPosition, VideoRepository } from '../video-repository.ts';
 import type { MemoryObjectRepository } from './memory-objects.ts';
 
 /** Videos in memory. */
@@ -22,12 +22,16 @@ export class MemoryVideoRepository implements VideoRepository {
     return this.videos.get(id) ?? null;
   }
 
-  async list(page: { limit: number; after?: VideoPosition | undefined }): Promise<Video[]> {
-    const { after } = page;
+  async list({ limit, after, audience, ownerId }: VideoPage): Promise<Video[]> {
+    const isListed = (video: Video) =>
+      audience === 'everything' ||
+      video.visibility === 'public' ||
+      (audience.userId !== null && video.ownerId === audience.userId);
     return [...this.videos.values()]
       .sort((a, b) => compare(b, a))
       .filter((video) => after === undefined || compare(video, after) < 0)
-      .slice(0, page.limit);
+      .filter((video) => isListed(video) && (ownerId === undefined || video.ownerId === ownerId))
+      .slice(0, limit);
   }
 
   async update(

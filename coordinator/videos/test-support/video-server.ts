@@ -10,10 +10,12 @@ import { createProblemHandlers } from '../../../lib/http/problem-handlers.ts';
 import { requestId } from '../../../lib/http/request-id.ts';
 import type { RawClient } from '../../../lib/http/test-support/raw-client.ts';
 import { createLogger } from '../../../lib/logging/logger.ts';
-import { createAdminToken, ensureAdminToken } from '../../auth/admin-token.ts';
-import { createRequireAdmin } from '../../auth/require-admin.ts';
+import { createAdminToken } from '../../auth/admin-token.ts';
+import { bearerOf, Gate, invalidToken } from '../../auth/gate.ts';
+import { NOBODY, OPERATOR, type Principal } from '../../auth/principal.ts';
 import type { Transaction } from '../../database/database.ts';
 import { statusOf } from '../../errors.ts';
+import { ContentCors } from '../content-cors.ts';
 import { ContentResponder } from '../content-response.ts';
 import { createContentRoute, createVideoRoutes } from '../routes.ts';
 import { VideoService } from '../service.ts';
@@ -27,6 +29,8 @@ export interface VideoServerOptions {
   readonly clientIdleTimeoutMs?: number;
   readonly bodyIdleTimeoutMs?: number;
   readonly answersMax?: number;
+  readonly anonymousRead?: boolean;
+  readonly corsOrigins?: readonly string[];
   /** False: every request goes through the app. */
   readonly direct?: boolean;
 }
@@ -44,6 +48,8 @@ export class VideoServer implements AsyncDisposable {
   /** What was logged at level warn and above. */
   readonly logged: string[] = [];
   readonly token = createAdminToken(randomBytes);
+  /** Who has which token; `token` is an operator's. */
+  readonly principals = new Map<string, Principal>([[this.token, OPERATOR]]);
   nowMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
   #server!: HttpServer;
 
@@ -142,24 +148,36 @@ export class VideoServer implements AsyncDisposable {
       { write: (line) => void this.logged.push(line) },
     );
     const { clientIdleTimeoutMs = 60_000, bodyIdleTimeoutMs = 60_000 } = options;
-    const { hash } = await ensureAdminToken(
-      { read: async () => null, keepFirst: async (first) => first, replace: async () => {} },
-      randomBytes,
-      this.token,
-    );
     const responder = new ContentResponder({
       store: this.store,
       clientIdleTimeoutMs,
       answersMax: options.answersMax ?? 1000,
       createBoundary: () => uuidv7(),
     });
-    const app = new Hono<{ Bindings: HttpBindings; Variables: { requestId: string } }>();
+    const app = new Hono<{
+      Bindings: HttpBindings;
+      Variables: { requestId: string; principal: Principal };
+    }>();
     const problems = createProblemHandlers(logger, statusOf);
     app.onError(problems.onError).notFound(problems.notFound).use(requestId());
-    const requireAdmin = createRequireAdmin({ tokenHash: hash });
+    const gate = new Gate({
+      authenticator: {
+        identify: ({ headers }) => {
+          const token = bearerOf(headers.authorization);
+          if (token === undefined) return NOBODY;
+          const principal = this.principals.get(token);
+          if (principal === undefined) throw invalidToken();
+          return principal;
+        },
+      },
+      anonymousRead: options.anonymousRead ?? true,
+    });
+    gate.mount(app);
     const basePath = '/api/v1';
     const { service } = this;
-    const deps = { service, responder, requireAdmin, logger, basePath, bodyIdleTimeoutMs };
+    const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
+    const cors = new ContentCors(options.corsOrigins ?? ['*']);
+    const deps = { service, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
     app.route(basePath, createVideoRoutes(deps));
     const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({

@@ -1,0 +1,113 @@
+import type { Scope } from './principal.ts';
+
+/**
+ * Who may call what: the one place that says so. `gate.ts` enforces it before any handler runs; an operation that is
+ * not listed does not exist. Whose a video is, is for its handler to ask (`mayRead`, `mayChange`).
+ */
+export type Who =
+  /** Everybody. Credentials are not looked at. */
+  | 'anyone'
+  /** Everybody, or with `ANONYMOUS_READ=off` whoever has an account. What is private only its owner gets. */
+  | 'reader'
+  /** A user, or the admin token. */
+  | 'signedIn'
+  /** A user who has logged in: no API key, no admin token. */
+  | 'account'
+  /** Uploaders and administrators. */
+  | 'uploader'
+  /** A user or the admin token; the handler refuses all but the owner and administrators. */
+  | 'owner'
+  | 'admin'
+  /** An administrator, or a storage node that knows the cluster's secret. */
+  | 'adminOrNode';
+
+export interface Rule {
+  readonly who: Who;
+  /** What an API key must be good for. */
+  readonly scope: Scope;
+  /** The scope of signed URLs that open it as well. */
+  readonly grant?: 'playback';
+}
+
+const anyone: Rule = { who: 'anyone', scope: 'videos:read' };
+const reader: Rule = { who: 'reader', scope: 'videos:read' };
+const player: Rule = { who: 'reader', scope: 'videos:read', grant: 'playback' };
+const signedIn: Rule = { who: 'signedIn', scope: 'videos:read' };
+const account: Rule = { who: 'account', scope: 'admin' };
+const uploader: Rule = { who: 'uploader', scope: 'videos:write' };
+const owner: Rule = { who: 'owner', scope: 'videos:write' };
+const admin: Rule = { who: 'admin', scope: 'admin' };
+const adminOrNode: Rule = { who: 'adminOrNode', scope: 'admin' };
+
+/** Method and path as OpenAPI writes them; paths without `/api/v1` are those at the root. */
+export const ACCESS = {
+  'GET /healthz': anyone,
+  'GET /readyz': anyone,
+  'GET /metrics': anyone,
+  'GET /openapi.json': anyone,
+  'GET /.well-known/jwks.json': anyone,
+
+  'POST /api/v1/auth/register': anyone,
+  'POST /api/v1/auth/login': anyone,
+  // Who has a refresh token need not have an access token that is still good.
+  'POST /api/v1/auth/refresh': anyone,
+  'POST /api/v1/auth/logout': anyone,
+  'GET /api/v1/auth/me': signedIn,
+  'POST /api/v1/auth/password': account,
+
+  'GET /api/v1/users': admin,
+  'POST /api/v1/users': admin,
+  'GET /api/v1/users/{id}': admin,
+  'PATCH /api/v1/users/{id}': admin,
+  'DELETE /api/v1/users/{id}': admin,
+
+  // A key makes no other keys, so that one which leaks can be taken back.
+  'GET /api/v1/api-keys': account,
+  'POST /api/v1/api-keys': account,
+  'DELETE /api/v1/api-keys/{id}': account,
+
+  'POST /api/v1/videos': uploader,
+  'GET /api/v1/videos': reader,
+  'GET /api/v1/videos/{id}': reader,
+  'PATCH /api/v1/videos/{id}': owner,
+  'DELETE /api/v1/videos/{id}': owner,
+  'GET /api/v1/videos/{id}/content': player,
+  'HEAD /api/v1/videos/{id}/content': player,
+  'POST /api/v1/videos/{id}/playback-url': reader,
+
+  'GET /api/v1/admin/nodes': admin,
+  'POST /api/v1/admin/nodes': adminOrNode,
+  'POST /api/v1/admin/nodes/plan': admin,
+  'PATCH /api/v1/admin/nodes/{id}': admin,
+  'DELETE /api/v1/admin/nodes/{id}': admin,
+  'GET /api/v1/admin/rebalances': admin,
+  'POST /api/v1/admin/rebalances': admin,
+  'GET /api/v1/admin/rebalances/{id}': admin,
+  'PATCH /api/v1/admin/rebalances/{id}': admin,
+  'POST /api/v1/admin/rebalances/{id}/pause': admin,
+  'POST /api/v1/admin/rebalances/{id}/resume': admin,
+  'POST /api/v1/admin/rebalances/{id}/cancel': admin,
+  'GET /api/v1/admin/repair': admin,
+  'POST /api/v1/admin/repair': admin,
+  'GET /api/v1/admin/repair/chunks': admin,
+  'GET /api/v1/admin/events': admin,
+  'GET /api/v1/admin/audit': admin,
+  'POST /api/v1/admin/signing-keys/revoke': admin,
+  'GET /api/v1/admin/cluster': admin,
+  'GET /api/v1/admin/ring': admin,
+  'GET /api/v1/admin/ring/locate': admin,
+} as const satisfies Readonly<Record<string, Rule>>;
+
+export type Operation = keyof typeof ACCESS;
+
+export const OPERATIONS = Object.keys(ACCESS) as readonly Operation[];
+
+export function ruleOf(operation: Operation): Rule {
+  return ACCESS[operation];
+}
+
+/** `GET /videos/{id}` as its method and the pattern that Hono matches. */
+export function partsOf(operation: Operation): { readonly method: string; readonly pattern: string } {
+  const [method, path] = operation.split(' ') as [string, string];
+  return { method, pattern: path.replaceAll(/\{(\w+)\}/g, ':$1') };
+}

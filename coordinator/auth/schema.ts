@@ -1,0 +1,228 @@
+import { z } from 'zod';
+import {
+  API_KEY_DAYS_DEFAULT,
+  API_KEY_DAYS_MAX,
+  API_KEY_NAME_LENGTH_MAX,
+  AUDIT_LENGTH_DEFAULT,
+  AUDIT_LENGTH_MAX,
+  EMAIL_LENGTH_MAX,
+  GRANT_LIFETIME_S_DEFAULT,
+  GRANT_LIFETIME_S_MAX,
+  NAME_LENGTH_MAX,
+  PASSWORD_LENGTH_MAX,
+  PASSWORD_LENGTH_MIN,
+  USERS_LENGTH_DEFAULT,
+  USERS_LENGTH_MAX,
+} from './limits.ts';
+import { SCOPES } from './principal.ts';
+
+const CONTROLS = /\p{Cc}/u;
+const isLine = (text: string) => text.isWellFormed() && !CONTROLS.test(text);
+
+/** One account, however its address is written: trimmed, composed, in lower case. */
+export const emailSchema = z
+  .string()
+  .max(EMAIL_LENGTH_MAX * 2)
+  .transform((text) => text.trim().normalize('NFKC').toLowerCase())
+  .refine((text) => text.length <= EMAIL_LENGTH_MAX, `must have at most ${EMAIL_LENGTH_MAX} characters`)
+  .refine((text) => isLine(text) && /^[^\s@"<>(),;:\\[\]]+@[^\s@"<>(),;:\\[\]]+$/.test(text), {
+    message: 'expected an e-mail address',
+  });
+
+/** As it is compared, whatever keyboard it comes from (RFC 8265's comparison rests on NFC; NFKC as NIST advises). */
+const anyPasswordSchema = z
+  .string()
+  .max(PASSWORD_LENGTH_MAX * 2, `must have at most ${PASSWORD_LENGTH_MAX} characters`)
+  .refine((text) => text.isWellFormed(), 'is not text')
+  .transform((text) => text.normalize('NFKC'))
+  .refine((text) => [...text].length <= PASSWORD_LENGTH_MAX, {
+    message: `must have at most ${PASSWORD_LENGTH_MAX} characters`,
+  });
+export const newPasswordSchema = anyPasswordSchema.refine((text) => [...text].length >= PASSWORD_LENGTH_MIN, {
+  message: `must have at least ${PASSWORD_LENGTH_MIN} characters`,
+});
+
+const nameSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(NAME_LENGTH_MAX)
+  .refine(isLine, 'control characters are not allowed');
+
+export const roleSchema = z.enum(['admin', 'uploader', 'viewer']);
+
+/** How the tokens of a login travel: in the answer, or in cookies that scripts cannot read. */
+const transportSchema = z.enum(['token', 'cookie']).default('token');
+
+/** `POST /auth/register`. */
+export const registrationSchema = z.strictObject({
+  email: emailSchema,
+  password: newPasswordSchema,
+  /** The part before the @ when it is absent. */
+  name: nameSchema.optional(),
+});
+
+/** `POST /auth/login`. */
+export const loginSchema = z.strictObject({
+  email: emailSchema,
+  password: anyPasswordSchema,
+  session: transportSchema,
+});
+
+const refreshTokenSchema = z.string().min(1).max(200);
+
+/** `POST /auth/refresh`; without a token the one of the cookie counts. */
+export const refreshSchema = z.strictObject({ refreshToken: refreshTokenSchema.optional() });
+
+/** `POST /auth/logout`. */
+export const logoutSchema = z.strictObject({
+  refreshToken: refreshTokenSchema.optional(),
+  /** Ends every login of the user. */
+  everywhere: z.boolean().default(false),
+});
+
+/** `POST /auth/password`. */
+export const passwordChangeSchema = z.strictObject({
+  currentPassword: anyPasswordSchema,
+  newPassword: newPasswordSchema,
+});
+
+/** `POST /users`. */
+export const newUserSchema = registrationSchema.extend({ role: roleSchema.default('viewer') });
+
+/** `PATCH /users/{id}`. */
+export const userChangesSchema = z.strictObject({
+  name: nameSchema.optional(),
+  role: roleSchema.optional(),
+  disabled: z.boolean().optional(),
+  /** Ends every login of the user, like `disabled`. */
+  password: newPasswordSchema.optional(),
+});
+
+export const idSchema = z.object({ id: z.uuid().toLowerCase() });
+
+const limitSchema = (byDefault: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,4}$/, 'expected a whole number')
+    .transform(Number)
+    .pipe(z.number().min(1).max(max))
+    .default(byDefault);
+const flagSchema = z.enum(['true', 'false']).transform((text) => text === 'true');
+
+/** `GET /users`. */
+export const userListSchema = z.object({
+  /** Part of the address or name. */
+  q: z.string().max(100).refine(isLine, 'control characters are not allowed').optional(),
+  role: roleSchema.optional(),
+  disabled: flagSchema.optional(),
+  limit: limitSchema(USERS_LENGTH_DEFAULT, USERS_LENGTH_MAX),
+  /** The id of the last user of the page before. */
+  cursor: z.uuid().toLowerCase().optional(),
+});
+
+/** `POST /api-keys`. */
+export const newApiKeySchema = z.strictObject({
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .max(API_KEY_NAME_LENGTH_MAX)
+    .refine(isLine, 'control characters are not allowed'),
+  scopes: z
+    .array(z.enum(SCOPES))
+    .min(1)
+    .max(SCOPES.length)
+    .transform((scopes) => [...new Set(scopes)]),
+  expiresInDays: z.int().min(1).max(API_KEY_DAYS_MAX).default(API_KEY_DAYS_DEFAULT),
+});
+
+/** `GET /admin/audit`. */
+export const auditListSchema = z.object({
+  /** Only what concerns this user. */
+  user: z.uuid().toLowerCase().optional(),
+  kind: z
+    .string()
+    .regex(/^[a-z_]{1,50}$/, 'expected the kind of an event')
+    .optional(),
+  limit: limitSchema(AUDIT_LENGTH_DEFAULT, AUDIT_LENGTH_MAX),
+  /** The id of the last event of the page before. */
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}$/, 'expected the id of an event')
+    .transform(Number)
+    .optional(),
+});
+
+/** `POST /videos/{id}/playback-url`. */
+export const playbackSchema = z.strictObject({
+  /** How long the address is good, seconds. */
+  expiresInS: z.int().min(1).max(GRANT_LIFETIME_S_MAX).default(GRANT_LIFETIME_S_DEFAULT),
+});
+
+// What the API answers with.
+
+export const userSchema = z.object({
+  id: z.uuid(),
+  email: z.string(),
+  name: z.string(),
+  role: roleSchema,
+  disabled: z.boolean(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+  lastLoginAt: z.iso.datetime().nullable(),
+});
+export type UserJson = z.infer<typeof userSchema>;
+
+export const userListJsonSchema = z.object({ items: z.array(userSchema), nextCursor: z.string().nullable() });
+
+/** The tokens are absent when they travel in cookies. */
+export const loginAnswerSchema = z.object({
+  accessToken: z.string().optional(),
+  tokenType: z.literal('Bearer').optional(),
+  refreshToken: z.string().optional(),
+  /** Seconds that the access token is good. */
+  expiresIn: z.int(),
+  user: userSchema,
+});
+export type LoginJson = z.infer<typeof loginAnswerSchema>;
+
+/** Who makes the request; the user is null for the admin token. */
+export const meSchema = z.object({
+  role: roleSchema,
+  scopes: z.array(z.enum(SCOPES)).nullable(),
+  user: userSchema.nullable(),
+});
+export type MeJson = z.infer<typeof meSchema>;
+
+export const apiKeySchema = z.object({
+  id: z.uuid(),
+  name: z.string(),
+  scopes: z.array(z.string()),
+  createdAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  lastUsedAt: z.iso.datetime().nullable(),
+});
+export type ApiKeyJson = z.infer<typeof apiKeySchema>;
+/** The key itself is shown this once. */
+export const createdApiKeySchema = apiKeySchema.extend({ key: z.string() });
+export const apiKeyListSchema = z.object({ items: z.array(apiKeySchema), nextCursor: z.null() });
+
+export const auditEventSchema = z.object({
+  id: z.int(),
+  at: z.iso.datetime(),
+  kind: z.string(),
+  actor: z.string(),
+  actorId: z.uuid().nullable(),
+  subjectId: z.uuid().nullable(),
+  address: z.string().nullable(),
+  requestId: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+});
+export type AuditEventJson = z.infer<typeof auditEventSchema>;
+export const auditListJsonSchema = z.object({
+  items: z.array(auditEventSchema),
+  nextCursor: z.string().nullable(),
+});
+
+export const playbackAnswerSchema = z.object({ url: z.string(), expiresAt: z.iso.datetime() });
