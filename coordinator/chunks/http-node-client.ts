@@ -63,7 +63,7 @@ export class HttpNodeClient implements NodeClient {
     node: StorageNode,
     ref: ChunkRef,
     range: { first: number; last: number },
-    options: { stallTimeoutMs: number; signal: AbortSignal },
+    options: { stallTimeoutMs: number; signal: AbortSignal | undefined },
   ): Promise<ChunkBody> {
     const whole = range.first === 0 && range.last === ref.length - 1;
     let response: ByteResponse;
@@ -72,7 +72,7 @@ export class HttpNodeClient implements NodeClient {
         method: 'GET',
         url: `${node.url}${this.#sign('GET', ref)}`,
         headers: whole ? {} : { range: `bytes=${range.first}-${range.last}` },
-        signal: options.signal,
+        ...(options.signal && { signal: options.signal }),
         idleTimeoutMs: options.stallTimeoutMs,
       });
     } catch (error) {

@@ -7,7 +7,7 @@ import { HEAD_LIMIT_BYTES, parseResponseHead, protocolError, type ResponseHead }
  * Takes one piece of a body. The piece is memory that is read into again: it is valid only until the returned
  * promise resolves, and nothing more is read from the peer before.
  */
-export type PieceConsumer = (piece: Buffer) => Promise<void> | void;
+export type PieceConsumer = (piece: Buffer) => Promise<void> | undefined | void;
 
 export interface ConnectionOptions {
   readonly clock: Clock;
