@@ -59,6 +59,8 @@ export class SliceReading {
   readonly #signal: AbortSignal | undefined;
   #next: number;
   #queue: StorageNode[] = [];
+  /** Was asked before the round's queue was made. */
+  #asked: StorageNode | undefined;
   #round = 0;
   #node: StorageNode | undefined;
   #body: ChunkBody | undefined;
@@ -141,6 +143,7 @@ export class SliceReading {
         if (this.#next > from) {
           this.#round = 0;
           this.#queue = [];
+          this.#asked = undefined;
         }
         if (!givenUp) {
           this.#note(node, error);
@@ -160,6 +163,10 @@ export class SliceReading {
 
   #nextNode(): StorageNode {
     this.#signal?.throwIfAborted();
+    if (this.#asked) {
+      this.#queue = this.#candidates().filter((node) => node !== this.#asked);
+      this.#asked = undefined;
+    }
     if (this.#queue.length === 0) {
       if (this.#round === this.#options.maxRounds) {
         throw new AppError('chunk_unavailable', 'No storage node can serve this data now.', {
@@ -167,9 +174,23 @@ export class SliceReading {
         });
       }
       this.#round += 1;
+      // Nearly always the first one asked has it, and nobody needs the order of the others.
+      this.#asked = this.#leastBusyOwner();
+      if (this.#asked) return this.#asked;
       this.#queue = this.#candidates();
     }
     return this.#queue.shift()!;
+  }
+
+  /** The first of `#candidates`, if it is an owner that is up. */
+  #leastBusyOwner(): StorageNode | undefined {
+    const { placement } = this.#options;
+    let best: StorageNode | undefined;
+    for (const node of placement.readSourcesOf(this.#slice.ref.position).owners) {
+      if (placement.healthOf(node.id) !== 'up') continue;
+      if (!best || this.#loadOf(node) < this.#loadOf(best)) best = node;
+    }
+    return best;
   }
 
   /** Owners that are up, least busy first; then other nodes that may hold a handoff; the unhealthy last. */
