@@ -27,8 +27,8 @@ export interface ChunkSenderOptions {
 
 /**
  * Answers `GET` and `HEAD /chunks/{position}/{id}`, the requests that every playback consists of: plain GETs on the
- * sockets themselves, the rest on Node's own request and response. For ranges of 1 MiB the app would cost a node a
- * third more CPU time, and Node's request and response another third.
+ * sockets themselves, the rest on Node's own request and response. For ranges of 1 MiB the former take a quarter less of
+ * a node's user CPU time than the latter, and those a quarter less than a route of the app.
  */
 export class ChunkSender implements DirectRoute {
   readonly target = /^\/chunks\/([^/?]+)\/([^/?]+)(?:\?|$)/;

@@ -4,7 +4,7 @@ import type { FileSystem } from './file-system.ts';
 
 /**
  * Reads what the page cache is believed to hold at once, on the main thread: a detour over another thread costs about
- * as much as copying half a mebibyte, and leaves the bytes in the wrong processor's cache. When it was not there after
+ * as much as copying a mebibyte, and leaves the bytes in the wrong processor's cache. When it was not there after
  * all, the disk holds up everything else; so a slow read ends such reads for a while.
  */
 export class HotReads {
