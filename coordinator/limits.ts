@@ -11,8 +11,11 @@ export const LIMITS = {
   nodeConnectTimeoutMs: 2000,
   /** Buffer that a read from a node lands in, one per connection. */
   readStageBytes: 256 * 1024,
-  /** So many connections have a buffer of this size instead: the larger the pieces, the less each byte costs. */
-  readLargeStageBytes: 1024 * 1024,
+  /**
+   * So many connections have a buffer of this size instead: the larger the pieces, the less each byte costs. An answer
+   * with 1 MiB of a chunk and its head is one read.
+   */
+  readLargeStageBytes: 1024 * 1024 + 4096,
   readLargeStagesMax: 64,
   /** How often every node is tried for one byte before a read fails. */
   readRoundsMax: 3,

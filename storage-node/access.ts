@@ -16,7 +16,7 @@ export type VerifySignature = (method: string, target: string, nowS: number) => 
 
 /** Throws unless the request's method and target are signed and have not expired. */
 export function assertSigned(
-  { method = '', url = '' }: IncomingMessage,
+  { method = '', url = '' }: Pick<IncomingMessage, 'method' | 'url'>,
   verify: VerifySignature,
   clock: Clock,
 ): void {

@@ -21,6 +21,11 @@ export const READ_PIECES = 12;
 export const SMALL_READ_PIECE_BYTES = BLOCK_BYTES;
 export const SMALL_READ_PIECES = 128;
 
+/** A read from the page cache that takes longer than this was none, or the machine has other worries. */
+export const HOT_READ_SLOW_MS = 20;
+/** After one, how long everything is read by other threads. */
+export const HOT_READ_PAUSE_MS = 2000;
+
 /** Decoded index entries kept in memory, bytes (estimated). */
 export const ENTRY_CACHE_BYTES = 4 * MIB;
 /** Chunk files kept open for reading. */

@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import type { Clock } from '../lib/clock/clock.ts';
 import { AppError } from '../lib/errors/app-error.ts';
 import { createDirectHandler } from '../lib/http/direct-routes.ts';
+import { GetLane } from '../lib/http/get-lane.ts';
 import type { HttpServerOptions } from '../lib/http/http-server.ts';
 import { createProblemHandlers } from '../lib/http/problem-handlers.ts';
 import { requestId } from '../lib/http/request-id.ts';
@@ -15,6 +16,7 @@ import type { ChunkService } from './chunks/chunk-service.ts';
 import type { ChunkSource } from './chunks/chunk-source.ts';
 import { statusOf } from './errors.ts';
 import type { NodeIdentity } from './identity.ts';
+import { KEEP_ALIVE_TIMEOUT_MS, SEND_IDLE_TIMEOUT_MS } from './limits.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { createNodeRoutes } from './node-routes.ts';
 import { createRangeRoutes } from './ranges/range-routes.ts';
@@ -38,7 +40,7 @@ export interface NodeAppOptions {
 }
 
 /** The node's HTTP API: chunks go out by way of `ChunkSender`, everything else is the app's. */
-export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 'fetch' | 'direct'> {
+export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 'fetch' | 'direct' | 'lane'> {
   const { repository, metrics, clock, logger } = options;
   const app = new Hono<NodeEnv>();
   const problems = createProblemHandlers(logger, statusOf);
@@ -71,5 +73,13 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
   app.route('/ranges', createRangeRoutes(options));
   app.route('/', createScrubRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
-  return { fetch: app.fetch, direct: createDirectHandler([new ChunkSender(options)], { problems }) };
+  const sender = new ChunkSender({ ...options, problems });
+  const lane = new GetLane({
+    target: sender.target,
+    answer: (request, answer) => sender.answerPlain(request, answer),
+    clock,
+    keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+    sendIdleTimeoutMs: SEND_IDLE_TIMEOUT_MS,
+  });
+  return { fetch: app.fetch, direct: createDirectHandler([sender], { problems }), lane };
 }

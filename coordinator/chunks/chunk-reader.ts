@@ -41,7 +41,7 @@ export class ChunkReader {
   }
 
   /** Starts to fetch a slice. Resolves when its first byte is at hand; rejects with `chunk_unavailable`. */
-  async open(slice: ChunkSlice, signal: AbortSignal): Promise<SliceReading> {
+  async open(slice: ChunkSlice, signal: AbortSignal | undefined): Promise<SliceReading> {
     const reading = new SliceReading(this.#options, this.#load, slice, signal);
     await reading.openNext();
     return reading;
@@ -56,9 +56,11 @@ export class SliceReading {
   readonly #options: ChunkReaderOptions;
   readonly #load: Map<string, number>;
   readonly #slice: ChunkSlice;
-  readonly #signal: AbortSignal;
+  readonly #signal: AbortSignal | undefined;
   #next: number;
   #queue: StorageNode[] = [];
+  /** Was asked before the round's queue was made. */
+  #asked: StorageNode | undefined;
   #round = 0;
   #node: StorageNode | undefined;
   #body: ChunkBody | undefined;
@@ -67,7 +69,7 @@ export class SliceReading {
     options: ChunkReaderOptions,
     load: Map<string, number>,
     slice: ChunkSlice,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ) {
     this.#options = options;
     this.#load = load;
@@ -96,8 +98,11 @@ export class SliceReading {
     }
   }
 
-  /** Hands on every byte of the slice in order. A rejection of the consumer ends it. */
-  async pipe(consume: (piece: Buffer) => Promise<void>): Promise<void> {
+  /**
+   * Hands on every byte of the slice in order. What the consumer returns is as for `ChunkBody.pipe`; a rejection of it
+   * ends the reading.
+   */
+  async pipe(consume: (piece: Buffer) => Promise<void> | undefined): Promise<void> {
     for (;;) {
       const body = this.#body!;
       const node = this.#node!;
@@ -106,12 +111,17 @@ export class SliceReading {
       let givenUp = false;
       try {
         await body.pipe((piece) => {
+          const taken = consume(piece);
+          if (taken === undefined) {
+            this.#next += piece.length;
+            return undefined;
+          }
           const cancelPause = this.#options.clock.after(this.#options.receiverPauseMs, () => {
             givenUp = true;
             this.#leave();
             body.cancel();
           });
-          consuming = consume(piece).then(
+          consuming = taken.then(
             () => {
               cancelPause();
               this.#next += piece.length;
@@ -133,6 +143,7 @@ export class SliceReading {
         if (this.#next > from) {
           this.#round = 0;
           this.#queue = [];
+          this.#asked = undefined;
         }
         if (!givenUp) {
           this.#note(node, error);
@@ -151,7 +162,11 @@ export class SliceReading {
   }
 
   #nextNode(): StorageNode {
-    this.#signal.throwIfAborted();
+    this.#signal?.throwIfAborted();
+    if (this.#asked) {
+      this.#queue = this.#candidates().filter((node) => node !== this.#asked);
+      this.#asked = undefined;
+    }
     if (this.#queue.length === 0) {
       if (this.#round === this.#options.maxRounds) {
         throw new AppError('chunk_unavailable', 'No storage node can serve this data now.', {
@@ -159,9 +174,23 @@ export class SliceReading {
         });
       }
       this.#round += 1;
+      // Nearly always the first one asked has it, and nobody needs the order of the others.
+      this.#asked = this.#leastBusyOwner();
+      if (this.#asked) return this.#asked;
       this.#queue = this.#candidates();
     }
     return this.#queue.shift()!;
+  }
+
+  /** The first of `#candidates`, if it is an owner that is up. */
+  #leastBusyOwner(): StorageNode | undefined {
+    const { placement } = this.#options;
+    let best: StorageNode | undefined;
+    for (const node of placement.readSourcesOf(this.#slice.ref.position).owners) {
+      if (placement.healthOf(node.id) !== 'up') continue;
+      if (!best || this.#loadOf(node) < this.#loadOf(best)) best = node;
+    }
+    return best;
   }
 
   /** Owners that are up, least busy first; then other nodes that may hold a handoff; the unhealthy last. */
@@ -187,7 +216,7 @@ export class SliceReading {
   }
 
   #note(node: StorageNode, error: unknown): void {
-    this.#signal.throwIfAborted();
+    this.#signal?.throwIfAborted();
     const code = isAppError(error) ? error.code : 'unknown';
     if (code === 'chunk_absent' || code === 'chunk_corrupt') {
       // A node that never owned the chunk lacks nothing.

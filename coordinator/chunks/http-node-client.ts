@@ -30,6 +30,8 @@ export interface HttpNodeClientOptions {
 export class HttpNodeClient implements NodeClient {
   readonly #options: HttpNodeClientOptions;
   readonly #signer: HotTargetSigner;
+  /** Signed targets of GETs by the chunk, for the chunks of manifests that are in memory. */
+  readonly #signedGets = new WeakMap<ChunkRef, { readonly minute: number; readonly target: string }>();
 
   constructor(options: HttpNodeClientOptions) {
     this.#options = options;
@@ -63,16 +65,16 @@ export class HttpNodeClient implements NodeClient {
     node: StorageNode,
     ref: ChunkRef,
     range: { first: number; last: number },
-    options: { stallTimeoutMs: number; signal: AbortSignal },
+    options: { stallTimeoutMs: number; signal: AbortSignal | undefined },
   ): Promise<ChunkBody> {
     const whole = range.first === 0 && range.last === ref.length - 1;
     let response: ByteResponse;
     try {
       response = await this.#options.bytes.request({
         method: 'GET',
-        url: `${node.url}${this.#sign('GET', ref)}`,
+        url: `${node.url}${this.#signGet(ref)}`,
         headers: whole ? {} : { range: `bytes=${range.first}-${range.last}` },
-        signal: options.signal,
+        ...(options.signal && { signal: options.signal }),
         idleTimeoutMs: options.stallTimeoutMs,
       });
     } catch (error) {
@@ -136,6 +138,16 @@ export class HttpNodeClient implements NodeClient {
     } catch (error) {
       throw transportError(node, error, options.signal);
     }
+  }
+
+  /** Even a look into the signer's memory costs, for it begins with putting the target together. */
+  #signGet(ref: ChunkRef): string {
+    const minute = Math.floor(this.#options.clock.nowMs() / 60_000);
+    const known = this.#signedGets.get(ref);
+    if (known?.minute === minute) return known.target;
+    const target = this.#sign('GET', ref);
+    this.#signedGets.set(ref, { minute, target });
+    return target;
   }
 
   #sign(method: string, ref: ChunkRef): string {

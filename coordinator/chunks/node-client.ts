@@ -13,10 +13,10 @@ export interface OutgoingChunk {
 /** Bytes of one chunk as they arrive from a node, already verified there. */
 export interface ChunkBody {
   /**
-   * Hands the bytes on piece by piece; a piece is valid until the returned promise resolves. Rejects with
-   * `node_failed` when the node dies or stalls; whatever was handed on before is correct.
+   * Hands the bytes on piece by piece; a piece is valid until the returned promise resolves, or until the consumer
+   * returns without one. Rejects with `node_failed` when the node dies or stalls; whatever was handed on before is correct.
    */
-  pipe(consume: (piece: Buffer) => Promise<void>): Promise<void>;
+  pipe(consume: (piece: Buffer) => Promise<void> | undefined): Promise<void>;
   cancel(): void;
 }
 
@@ -33,7 +33,7 @@ export interface NodeClient {
     node: StorageNode,
     ref: ChunkRef,
     range: { first: number; last: number },
-    options: { stallTimeoutMs: number; signal: AbortSignal },
+    options: { stallTimeoutMs: number; signal: AbortSignal | undefined },
   ): Promise<ChunkBody>;
   /** Resolves when the chunk is gone from the node, also if it was never there. */
   delete(node: StorageNode, ref: ChunkRef): Promise<void>;

@@ -52,7 +52,7 @@ export interface ObjectStore {
   write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject>;
   /**
    * Opens bytes `first` to `last` (inclusive) of the object. Rejects with `chunk_unavailable` when no node can
-   * serve the first chunk now. `signal` counts until it resolves.
+   * serve the first chunk now. `signal` counts until the first chunk was read.
    */
   read(manifest: Manifest, first: number, last: number, signal?: AbortSignal): Promise<ObjectReading>;
   /** Stores another record of an object; resolves and rejects like `write`. */

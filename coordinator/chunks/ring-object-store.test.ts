@@ -9,8 +9,9 @@ import type { Manifest } from '../objects/manifest.ts';
 import { ChunkOutbox } from './chunk-outbox.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { ChunkWriter } from './chunk-writer.ts';
+import { slicesOf } from './object-reading.ts';
 import type { ObjectContent, RecordContent, WrittenObject } from './object-store.ts';
-import { RingObjectStore, slicesOf } from './ring-object-store.ts';
+import { RingObjectStore } from './ring-object-store.ts';
 import { FakeNodes } from './testing/fake-nodes.ts';
 import { PAGE_BYTES, WriteBuffers } from './write-buffers.ts';
 

@@ -1,9 +1,8 @@
-import type { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { appendBlockChecksums, chunkChecksum } from '../../lib/bytes/checksum.ts';
 import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
-import { AppError, assert } from '../../lib/errors/app-error.ts';
+import { AppError } from '../../lib/errors/app-error.ts';
 import { positionOf } from '../../lib/hashring/index.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Placement, StorageNode } from '../cluster/placement.ts';
@@ -11,9 +10,10 @@ import { createChunkId, createRecordChunkId, createRecordToken } from '../object
 import type { ChunkRef, Manifest } from '../objects/manifest.ts';
 import { ChunkCutter, type CutChunk } from './chunk-cutter.ts';
 import type { ChunkOutbox } from './chunk-outbox.ts';
-import type { ChunkReader, ChunkSlice, SliceReading } from './chunk-reader.ts';
+import type { ChunkReader } from './chunk-reader.ts';
 import type { ChunkWriter, WriteOutcome } from './chunk-writer.ts';
 import type { NodeClient } from './node-client.ts';
+import { RingObjectReading, slicesOf } from './object-reading.ts';
 import type {
   ObjectReading,
   ObjectStore,
@@ -22,9 +22,6 @@ import type {
   WrittenObject,
 } from './object-store.ts';
 import type { WriteBuffers } from './write-buffers.ts';
-
-/** When so little of a chunk is left to send, the next one is asked for. */
-const PREFETCH_BYTES = 1024 * 1024;
 
 export interface RingObjectStoreOptions {
   readonly clock: Clock;
@@ -53,9 +50,6 @@ export interface RingObjectStoreOptions {
   /** Called for each chunk whose copies are all made or given up. */
   readonly onChunkSettled?: (ref: ChunkRef, outcome: WriteOutcome) => void;
 }
-
-/** How long reads take is judged by their first bytes: some are of a whole video. */
-const JUDGED_BYTES = 1024 * 1024;
 
 /** ObjectStore on the storage nodes of the ring. */
 export class RingObjectStore implements ObjectStore {
@@ -105,16 +99,13 @@ export class RingObjectStore implements ObjectStore {
   }
 
   async read(manifest: Manifest, first: number, last: number, signal?: AbortSignal): Promise<ObjectReading> {
+    const { clock, reader, onReadServed, onBytesSent } = this.#options;
     const slices = slicesOf(manifest, first, last);
-    const abort = new AbortController();
-    const onAbort = () => abort.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted) onAbort();
-    const startMs = this.#options.clock.monotonicMs();
-    const opened = await this.#options.reader
-      .open(slices[0]!, abort.signal)
-      .finally(() => signal?.removeEventListener('abort', onAbort));
-    return new RingObjectReading(this.#options, slices, opened, abort, startMs);
+    const startMs = clock.monotonicMs();
+    const opened = await reader.open(slices[0]!, signal);
+    const onServed =
+      onReadServed && ((receiverMs: number) => onReadServed(clock.monotonicMs() - startMs - receiverMs));
+    return new RingObjectReading({ reader, slices, opened, clock, onServed, onBytesSent });
   }
 
   remove(objectId: string, chunks: readonly ChunkRef[]): Promise<void> {
@@ -275,119 +266,4 @@ function refOf(id: string, { pages, length }: OutgoingPages): ChunkRef {
   const blocks: number[] = [];
   for (const page of pages) appendBlockChecksums(blocks, page);
   return { id, position: positionOf(id), length, checksum: chunkChecksum(blocks) };
-}
-
-class RingObjectReading implements ObjectReading {
-  readonly #options: RingObjectStoreOptions;
-  readonly #slices: readonly ChunkSlice[];
-  readonly #startMs: number;
-  readonly #abort: AbortController;
-  #opened: SliceReading | undefined;
-  #ahead: Promise<SliceReading> | undefined;
-  #rejectWrite: ((reason: Error) => void) | undefined;
-
-  constructor(
-    options: RingObjectStoreOptions,
-    slices: readonly ChunkSlice[],
-    opened: SliceReading,
-    abort: AbortController,
-    startMs: number,
-  ) {
-    this.#options = options;
-    this.#slices = slices;
-    this.#opened = opened;
-    this.#abort = abort;
-    this.#startMs = startMs;
-  }
-
-  async sendTo(sink: Writable, signal: AbortSignal): Promise<void> {
-    const stop = () => {
-      const reason = signal.aborted ? signal.reason : sinkClosed();
-      this.#abort.abort(reason);
-      this.#rejectWrite?.(reason);
-    };
-    const { clock, onReadServed } = this.#options;
-    let sent = 0;
-    let receiverMs = 0;
-    const onServed = () => onReadServed?.(clock.monotonicMs() - this.#startMs - receiverMs);
-    signal.addEventListener('abort', stop, { once: true });
-    sink.once('close', stop);
-    if (signal.aborted || sink.destroyed) stop();
-    try {
-      for (let index = 0; index < this.#slices.length; index++) {
-        const slice = this.#slices[index]!;
-        const following = this.#slices[index + 1];
-        let left = slice.last - slice.first + 1;
-        await this.#opened!.pipe(async (piece) => {
-          left -= piece.length;
-          // The next chunk's first bytes travel while this one's last are being sent.
-          if (following && !this.#ahead && left <= PREFETCH_BYTES) this.#openAhead(following);
-          const writtenMs = clock.monotonicMs();
-          await this.#write(sink, piece);
-          receiverMs += clock.monotonicMs() - writtenMs;
-          sent += piece.length;
-          if (sent >= JUDGED_BYTES && sent - piece.length < JUDGED_BYTES) onServed();
-          this.#options.onBytesSent?.(piece.length);
-        });
-        this.#opened = undefined;
-        if (following && !this.#ahead) this.#openAhead(following);
-        this.#opened = await this.#ahead;
-        this.#ahead = undefined;
-      }
-      if (sent < JUDGED_BYTES) onServed();
-    } finally {
-      signal.removeEventListener('abort', stop);
-      sink.off('close', stop);
-      this.cancel();
-    }
-  }
-
-  cancel(): void {
-    // After a reading that came to its end there is nobody to tell; an abort would cost more than a chunk's signature.
-    if (!this.#opened && !this.#ahead) return;
-    this.#opened?.cancel();
-    this.#opened = undefined;
-    this.#ahead?.then((reading) => reading.cancel()).catch(() => {});
-    this.#ahead = undefined;
-    this.#abort.abort(sinkClosed());
-  }
-
-  #openAhead(slice: ChunkSlice): void {
-    this.#ahead = this.#options.reader.open(slice, this.#abort.signal);
-    // Whoever awaits it hears of the failure; nobody does when the reading ends before.
-    this.#ahead.catch(() => {});
-  }
-
-  /** Resolves when the sink has taken the piece and its memory may be used again. */
-  #write(sink: Writable & { readonly socket?: Socket | null }, piece: Buffer): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // A response whose connection is going away drops what is written and never calls back.
-      if (sink.destroyed || sink.socket?.destroyed) {
-        reject(sinkClosed());
-        return;
-      }
-      this.#rejectWrite = reject;
-      sink.write(piece, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-}
-
-function sinkClosed(): Error {
-  return new Error('the receiver has gone');
-}
-
-/** The slices of chunks that make up bytes `first` to `last` of an object. */
-export function slicesOf(manifest: Manifest, first: number, last: number): ChunkSlice[] {
-  assert(first >= 0 && first <= last && last < manifest.size, 'the range lies within the object');
-  const slices: ChunkSlice[] = [];
-  let start = 0;
-  for (const ref of manifest.chunks) {
-    const end = start + ref.length - 1;
-    if (end >= first && start <= last) {
-      slices.push({ ref, first: Math.max(first - start, 0), last: Math.min(last, end) - start });
-    }
-    if (start > last) break;
-    start = end + 1;
-  }
-  return slices;
 }

@@ -7,7 +7,7 @@ import { HEAD_LIMIT_BYTES, parseResponseHead, protocolError, type ResponseHead }
  * Takes one piece of a body. The piece is memory that is read into again: it is valid only until the returned
  * promise resolves, and nothing more is read from the peer before.
  */
-export type PieceConsumer = (piece: Buffer) => Promise<void> | void;
+export type PieceConsumer = (piece: Buffer) => Promise<void> | undefined | void;
 
 export interface ConnectionOptions {
   readonly clock: Clock;
@@ -64,6 +64,7 @@ export class Connection {
   #lastProgressMs = 0;
   #idleTimeoutMs = 0;
   #cancelTimer: (() => void) | undefined;
+  #timerDueMs = 0;
   /** Whether a byte of the current response has arrived. */
   responding = false;
   /** Called once, when the connection can carry no further request. */
@@ -292,7 +293,6 @@ export class Connection {
   }
 
   #endBody(): void {
-    this.#stopWatch();
     this.#into = undefined;
     this.#consume = undefined;
     this.#onFailure = undefined;
@@ -309,9 +309,15 @@ export class Connection {
     this.#lastProgressMs = this.#options.clock.monotonicMs();
   }
 
-  /** One timer for a whole answer: when it fires it is set anew for what is left since the last byte. */
+  /**
+   * One timer for many answers: when it fires it is set anew for what is left since the last byte. A timer of an earlier
+   * answer that fires before serves this one as well.
+   */
   #watch(timeoutMs: number): void {
+    const dueMs = this.#options.clock.monotonicMs() + timeoutMs;
+    if (this.#cancelTimer && this.#timerDueMs <= dueMs) return;
     this.#stopWatch();
+    this.#timerDueMs = dueMs;
     this.#cancelTimer = this.#options.clock.after(timeoutMs, () => {
       // After a blocked event loop timers run before reads; what has come by now is read before the immediate.
       const check = setImmediate(() => this.#checkIdle());
@@ -321,6 +327,7 @@ export class Connection {
 
   #checkIdle(): void {
     this.#cancelTimer = undefined;
+    if (this.#state === 'idle') return;
     const waitsForConsumer = this.#state === 'parked' || (this.#state === 'piping' && this.#paused);
     const idleMs = waitsForConsumer ? 0 : this.#options.clock.monotonicMs() - this.#lastProgressMs;
     if (!this.#connected) {

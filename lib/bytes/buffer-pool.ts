@@ -1,4 +1,5 @@
 import { assert } from '../errors/app-error.ts';
+import { type BlockHasher, createBlockHasher } from './xxh64-wasm.ts';
 
 const WASM_PAGE_BYTES = 64 * 1024;
 
@@ -9,6 +10,8 @@ declare const WebAssembly: {
 
 export interface PooledBuffer {
   readonly bytes: Buffer;
+  /** Hashes blocks of `bytes`; their addresses are offsets of `bytes.buffer`. Only pools with `hashing` have one. */
+  readonly hasher: BlockHasher | undefined;
   /** Gives the buffer back. Idempotent. The bytes must not be touched afterwards. */
   release(): void;
 }
@@ -22,17 +25,19 @@ export interface PooledBuffer {
 export class BufferPool {
   readonly bufferBytes: number;
   readonly capacity: number;
+  readonly #hasher: BlockHasher | undefined;
   readonly #free: Buffer[] = [];
   readonly #waiters: ((buffer: Buffer) => void)[] = [];
 
-  constructor(options: { bufferBytes: number; capacity: number }) {
+  constructor(options: { bufferBytes: number; capacity: number; hashing?: boolean }) {
     assert(options.bufferBytes % WASM_PAGE_BYTES === 0, 'buffers are whole 64 KiB pages');
     this.bufferBytes = options.bufferBytes;
     this.capacity = options.capacity;
     const pages = (options.bufferBytes / WASM_PAGE_BYTES) * options.capacity;
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.#hasher = options.hashing ? createBlockHasher(memory, pages) : undefined;
     for (let index = options.capacity - 1; index >= 0; index--) {
-      this.#free.push(Buffer.from(memory, index * options.bufferBytes, options.bufferBytes));
+      this.#free.push(Buffer.from(memory.buffer, index * options.bufferBytes, options.bufferBytes));
     }
   }
 
@@ -78,6 +83,7 @@ export class BufferPool {
     let held = true;
     return {
       bytes,
+      hasher: this.#hasher,
       release: () => {
         if (!held) return;
         held = false;

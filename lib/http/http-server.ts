@@ -5,11 +5,12 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { PROBLEM_CONTENT_TYPE } from '../errors/problem.ts';
 import { continueOnFirstRead } from './expect-continue.ts';
+import type { GetLane } from './get-lane.ts';
 
 /** Whether it answers the request; see `HttpServerOptions.direct`. */
 export type DirectHandler = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
@@ -22,6 +23,8 @@ export interface HttpServerOptions {
    * requests that carry the bytes, where an app's objects and promises would be a good part of the cost.
    */
   readonly direct?: DirectHandler;
+  /** Gets every connection first, and hands it over with its first request that is not for the lane. */
+  readonly lane?: GetLane;
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
@@ -48,12 +51,15 @@ const IDLE_CHECK_MS = 25;
 /** A listening HTTP/1.1 server. Disposing it stops accepting, lets open requests end, then cuts the rest. */
 export class HttpServer implements AsyncDisposable {
   readonly #server: Server;
+  readonly #lane: GetLane | undefined;
   readonly #drainTimeoutMs: number;
   readonly host: string;
   readonly port: number;
 
-  private constructor(server: Server, host: string, drainTimeoutMs: number) {
+  private constructor(server: Server, options: HttpServerOptions) {
+    const { host, drainTimeoutMs, lane } = options;
     this.#server = server;
+    this.#lane = lane;
     this.#drainTimeoutMs = drainTimeoutMs;
     this.host = host;
     this.port = (server.address() as AddressInfo).port;
@@ -78,6 +84,7 @@ export class HttpServer implements AsyncDisposable {
     });
     server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
     server.on('clientError', refuseMalformed);
+    if (options.lane) putInFront(options.lane, server);
     server.on('checkContinue', (incoming, outgoing) => {
       continueOnFirstRead(incoming, outgoing);
       server.emit('request', incoming, outgoing);
@@ -89,7 +96,7 @@ export class HttpServer implements AsyncDisposable {
         resolve();
       });
     });
-    return new HttpServer(server, options.host, options.drainTimeoutMs);
+    return new HttpServer(server, options);
   }
 
   /** The address to reach this server at from the same machine. */
@@ -101,13 +108,31 @@ export class HttpServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     // A connection whose last request ends after this point would stay open for the next one.
-    const closeIdle = setInterval(() => this.#server.closeIdleConnections(), IDLE_CHECK_MS);
-    const cut = setTimeout(() => this.#server.closeAllConnections(), this.#drainTimeoutMs);
-    this.#server.closeIdleConnections();
+    const closeIdle = () => {
+      this.#lane?.closeIdle();
+      this.#server.closeIdleConnections();
+    };
+    const closingIdle = setInterval(closeIdle, IDLE_CHECK_MS);
+    const cut = setTimeout(() => {
+      this.#lane?.closeAll();
+      this.#server.closeAllConnections();
+    }, this.#drainTimeoutMs);
+    closeIdle();
     await closed;
-    clearInterval(closeIdle);
+    clearInterval(closingIdle);
     clearTimeout(cut);
   }
+}
+
+/** The listener for new connections that the server has by itself waits behind the lane. */
+function putInFront(lane: GetLane, server: Server): void {
+  const listeners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  server.on('connection', (socket) =>
+    lane.accept(socket, () => {
+      for (const listener of listeners) listener.call(server, socket);
+    }),
+  );
 }
 
 /** What the HTTP parser refuses, by the error code of Node or llhttp; everything else is a malformed request. */

@@ -6,6 +6,8 @@ import type { Logger } from '../logging/logger.ts';
 import { REQUEST_ID_HEADER } from './request-id.ts';
 
 export interface ProblemHandlers {
+  /** The problem document for an error; logs what is not the client's doing. */
+  describe(error: unknown, request: { id: string; method: string; path: string }): ProblemAnswer;
   /** For `app.onError`: answers with a problem document; logs what is not the client's doing. */
   onError(error: Error, context: Context): Response;
   /** For `app.notFound`. */
@@ -19,7 +21,7 @@ export function createProblemHandlers(
   logger: Logger,
   statusOf: (code: string) => number | undefined,
 ): ProblemHandlers {
-  const describe = (error: unknown, request: { id: string; method: string; path: string }) => {
+  const describe: ProblemHandlers['describe'] = (error, request) => {
     const problem = problemOf(error, statusOf, request.id);
     if (problem.status >= 500) {
       const level = problem.code === 'internal' ? 'error' : 'warn';
@@ -36,6 +38,7 @@ export function createProblemHandlers(
     return new Response(document.body, { status: document.status, headers: document.headers });
   };
   return {
+    describe,
     onError,
     notFound: (context) =>
       onError(
@@ -55,7 +58,7 @@ export function createProblemHandlers(
 }
 
 /** A problem document as it is sent. */
-interface ProblemAnswer {
+export interface ProblemAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;

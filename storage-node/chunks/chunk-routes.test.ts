@@ -284,3 +284,39 @@ it('reports damage before the first byte, or cuts the response', async () => {
   expect(body.equals(BYTES.subarray(0, body.length))).toBe(true);
   expect(repository.stats().quarantinedCount).toBe(2);
 });
+
+it('answers plain GETs as it answers all others', async () => {
+  const node = await nodeWithChunk();
+  const absent = chunkTarget(0xdeadbeef, idOf(2));
+  const cases: [target: string, range?: string][] = [
+    [signed('GET', TARGET)],
+    [signed('GET', TARGET), 'bytes=70000-1999999'],
+    [signed('GET', TARGET), 'bytes=-5'],
+    [signed('GET', TARGET), 'bytes=2000003-'],
+    [signed('GET', TARGET), 'bytes=1-0'],
+    [signed('GET', absent)],
+    [signed('GET', TARGET, -60)],
+    [signed('HEAD', TARGET)],
+    [signed('GET', '/chunks/deadbeef/..%2F..%2Fetc')],
+    [TARGET],
+  ];
+  using plain = new RawClient(node.port);
+  using other = new RawClient(node.port);
+  for (const [target, range] of cases) {
+    const lines = [`GET ${target} HTTP/1.1`, 'host: x', ...(range ? [`range: ${range}`] : [])];
+    plain.send(...lines);
+    other.send(...lines, 'x-request-id: the-other-way');
+    const [given, expected] = [await plain.response(), await other.response()];
+    const { date, 'x-request-id': requestId, 'keep-alive': _timeout, ...headers } = expected.headers;
+    expect([given.status, given.headers]).toMatchObject([
+      expected.status,
+      { 'x-request-id': expect.any(String) },
+    ]);
+    const same = (text: Buffer, id: string) => text.toString('latin1').replace(id, '');
+    expect(same(given.body, given.headers['x-request-id']!)).toBe(same(expected.body, requestId!));
+    const { 'content-length': length, ...others } = headers;
+    if (given.status < 300) expect(given.headers).toMatchObject({ ...others, 'content-length': length });
+    else expect(given.headers).toMatchObject(others);
+    expect(date).toBeDefined();
+  }
+});

@@ -1,6 +1,7 @@
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/clock/clock.ts';
+import type { LaneAnswer } from '../../lib/http/get-lane.ts';
 import { clientGone } from '../client-gone.ts';
 
 /** Looks at the socket in one idle timeout; that many in a row without progress cut the client. */
@@ -11,7 +12,7 @@ const IDLE_CHECKS = 4;
  * system has taken it, and its memory may be used again. However long a piece takes, a client is cut only when
  * the operating system took no bytes for the idle timeout; it takes them in steps, which bounds how slow one may be.
  */
-export class ResponseSink {
+export class ResponseSink implements LaneAnswer {
   readonly #outgoing: ServerResponse;
   readonly #clock: Clock;
   readonly #checkEveryMs: number;
@@ -32,7 +33,13 @@ export class ResponseSink {
     this.#outgoing = outgoing;
     this.#clock = options.clock;
     this.#checkEveryMs = options.idleTimeoutMs / IDLE_CHECKS;
-    outgoing.once('close', () => this.#fail(clientGone()));
+    outgoing.once('close', () => {
+      if (this.#reject) this.#fail(clientGone());
+    });
+  }
+
+  begin(status: number, headers: OutgoingHttpHeaders): void {
+    this.#outgoing.writeHead(status, headers);
   }
 
   /** Rejects with `client_gone`. One piece at a time. */

@@ -1,9 +1,10 @@
 import type { Logger } from '../../lib/logging/logger.ts';
 import { formatPosition } from '../../lib/node-api/targets.ts';
+import { CorruptChunkError } from './block-verifier.ts';
 import type { ChunkFiles } from './chunk-files.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import { chunkName } from './chunk-name.ts';
-import { type Admission, type ChunkReader, CorruptChunkError } from './chunk-reader.ts';
+import type { Admission, ChunkReader } from './chunk-reader.ts';
 import type { ScrubTarget } from './disk-scrub.ts';
 import type { IndexEntry, IndexRecord } from './index-entry.ts';
 import type { ScrubFinding } from './video-repository.ts';

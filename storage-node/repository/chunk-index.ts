@@ -41,6 +41,8 @@ const SELF_KEY = Buffer.of(0);
 const selfSchema = z.object({ dataId: z.uuid() });
 /** What a cached entry takes beside its block checksums and inline bytes, estimated. */
 const CACHED_ENTRY_BYTES = 400;
+/** What its block checksums take, and the hashes of blocks that `BlockVerifier` remembers as long as the entry. */
+const CACHED_BLOCK_BYTES = 12;
 
 /**
  * The index: one entry a chunk, sorted by position, then id. Changes are on the disk when their promise
@@ -58,7 +60,8 @@ export class ChunkIndex {
     this.#database = database;
     this.#cache = new LruCache({
       limit: cacheBytes,
-      costOf: ({ entry }) => CACHED_ENTRY_BYTES + entry.blocks.byteLength + (entry.inline?.length ?? 0),
+      costOf: ({ entry }) =>
+        CACHED_ENTRY_BYTES + entry.blocks.length * CACHED_BLOCK_BYTES + (entry.inline?.length ?? 0),
     });
     this.#changes = new GroupCommit((changes) => database.batch(changes, { sync: true }));
   }

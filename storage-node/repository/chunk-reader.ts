@@ -1,17 +1,15 @@
 import { constants } from 'node:fs';
-import { crc32 } from 'node:zlib';
 import { BLOCK_BYTES, chunkChecksum } from '../../lib/bytes/checksum.ts';
+import { type BlockVerifier, CorruptChunkError, verifyChecksum } from './block-verifier.ts';
 import type { ChunkFiles } from './chunk-files.ts';
 import { chunkFileBytes, decodeTrailer, SECTOR_BYTES } from './chunk-trailer.ts';
 import type { DiskHealth } from './disk-health.ts';
 import { errnoOf, type FileSystem } from './file-system.ts';
+import type { HotReads } from './hot-reads.ts';
 import type { IndexEntry } from './index-entry.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { ReadPieces } from './read-pieces.ts';
 import type { PieceSink } from './video-repository.ts';
-
-/** What is on the disk is not what was stored. Handled inside the repository, which quarantines the chunk. */
-export class CorruptChunkError extends Error {}
 
 /** Resolves when so many bytes may be read. */
 export type Admission = (bytes: number) => Promise<void>;
@@ -24,6 +22,8 @@ export class ChunkReader {
   readonly #fileSystem: FileSystem;
   readonly #pieces: ReadPieces;
   readonly #health: DiskHealth;
+  readonly #verifier: BlockVerifier;
+  readonly #hotReads: HotReads;
 
   constructor(parts: {
     files: ChunkFiles;
@@ -31,12 +31,16 @@ export class ChunkReader {
     fileSystem: FileSystem;
     pieces: ReadPieces;
     health: DiskHealth;
+    verifier: BlockVerifier;
+    hotReads: HotReads;
   }) {
     this.#files = parts.files;
     this.#openFiles = parts.openFiles;
     this.#fileSystem = parts.fileSystem;
     this.#pieces = parts.pieces;
     this.#health = parts.health;
+    this.#verifier = parts.verifier;
+    this.#hotReads = parts.hotReads;
   }
 
   /** See `ChunkReading.send`; throws CorruptChunkError. `name` is the entry's `chunkName`. */
@@ -69,9 +73,12 @@ export class ChunkReader {
       const piece = await this.#pieces.take(end - offset);
       try {
         const bytes = piece.bytes.subarray(0, Math.min(piece.bytes.length, end - offset));
-        await this.#fill(descriptor, bytes, offset);
-        verifyBlocks(entry, bytes, offset);
-        await sink(bytes.subarray(Math.max(first - offset, 0), Math.min(last + 1 - offset, bytes.length)));
+        if (!this.#fillNow(descriptor, entry, bytes, offset)) await this.#fill(descriptor, bytes, offset);
+        this.#verifier.verify(entry, piece, offset, bytes.length);
+        const taken = sink(
+          bytes.subarray(Math.max(first - offset, 0), Math.min(last + 1 - offset, bytes.length)),
+        );
+        if (taken) await taken;
         offset += bytes.length;
       } finally {
         piece.release();
@@ -117,6 +124,16 @@ export class ChunkReader {
     }
   }
 
+  /** Fills all of `into` at once where it is likely in the page cache; false: it has to be read the usual way. */
+  #fillNow(descriptor: number, entry: IndexEntry, into: Buffer, position: number): boolean {
+    if (!this.#verifier.isHot(entry, position, into.length)) return false;
+    try {
+      return this.#hotReads.read(descriptor, into, position) === into.length;
+    } catch (error) {
+      throw this.#health.translate(error);
+    }
+  }
+
   async #fill(descriptor: number, into: Buffer, position: number): Promise<void> {
     let filled = 0;
     while (filled < into.length) {
@@ -133,14 +150,10 @@ export class ChunkReader {
   }
 }
 
-/** `bytes` lies at `offset` of the chunk, which is a block border. */
+/** `bytes` lies at `offset` of the chunk, which is a block border. Counts on nothing but what the disk says. */
 function verifyBlocks(entry: IndexEntry, bytes: Buffer, offset: number): void {
-  let block = offset / BLOCK_BYTES;
   for (let start = 0; start < bytes.length; start += BLOCK_BYTES) {
-    if (crc32(bytes.subarray(start, start + BLOCK_BYTES)) !== entry.blocks[block]) {
-      throw new CorruptChunkError(`block ${block} does not have its checksum`);
-    }
-    block++;
+    verifyChecksum(entry, (offset + start) / BLOCK_BYTES, bytes.subarray(start, start + BLOCK_BYTES));
   }
 }
 

@@ -12,6 +12,7 @@ import {
   SMALL_READ_PIECE_BYTES,
   SMALL_READ_PIECES,
 } from '../limits.ts';
+import { BlockVerifier } from './block-verifier.ts';
 import { Capacity, EMPTY_REPOSITORY_BYTES } from './capacity.ts';
 import { ChunkFiles } from './chunk-files.ts';
 import { ChunkIndex, isIndexError } from './chunk-index.ts';
@@ -19,6 +20,7 @@ import { ChunkReader } from './chunk-reader.ts';
 import { DiskHealth } from './disk-health.ts';
 import { DiskSpace } from './disk-space.ts';
 import { type FileSystem, nodeFileSystem } from './file-system.ts';
+import { HotReads } from './hot-reads.ts';
 import { OpenFiles } from './open-files.ts';
 import { openIndex } from './open-index.ts';
 import { Quarantine } from './quarantine.ts';
@@ -80,7 +82,15 @@ export async function openDiskParts(given: DiskPartsOptions): Promise<DiskParts>
     files,
     openFiles,
     health,
-    reader: new ChunkReader({ files, openFiles, fileSystem, pieces, health }),
+    reader: new ChunkReader({
+      files,
+      openFiles,
+      fileSystem,
+      pieces,
+      health,
+      verifier: new BlockVerifier(),
+      hotReads: new HotReads({ fileSystem, clock }),
+    }),
     space: new DiskSpace({
       directory,
       fileSystem,

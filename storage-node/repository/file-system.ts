@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 
 /**
- * The calls of the operating system that the disk repository makes. Each resolves when the call has returned
+ * The calls of the operating system that the disk repository makes. Each but `readNow` resolves when the call has returned
  * and rejects with its error (`code` is the errno's name). Tests put faults in between.
  */
 export interface FileSystem {
@@ -12,6 +12,8 @@ export interface FileSystem {
   close(descriptor: number): Promise<void>;
   /** May read less than `into` holds; 0 at the end of the file. */
   read(descriptor: number, into: Buffer, position: number): Promise<number>;
+  /** The same, holding up everything else until it returns or throws: for what the page cache should have. */
+  readNow(descriptor: number, into: Buffer, position: number): number;
   /** May write less than all. */
   write(descriptor: number, pieces: readonly Buffer[], position: number): Promise<number>;
   /** The file's bytes and what is needed to find them are on the disk. */
@@ -55,6 +57,7 @@ export const nodeFileSystem: FileSystem = {
         error ? reject(error) : resolve(count),
       );
     }),
+  readNow: (descriptor, into, position) => fs.readSync(descriptor, into, 0, into.length, position),
   write: (descriptor, pieces, position) =>
     new Promise((resolve, reject) => {
       fs.writev(descriptor, pieces, position, (error, count) => (error ? reject(error) : resolve(count)));

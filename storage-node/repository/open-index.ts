@@ -9,7 +9,8 @@ import { AppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { IndexDatabase } from './chunk-index.ts';
 import { errnoOf, type FileSystem } from './file-system.ts';
-import { findTableFault } from './table-check.ts';
+import { decodeEntry } from './index-entry.ts';
+import { findTableFault, salvageTable } from './level-table.ts';
 
 export interface OpenIndexContext {
   readonly fileSystem: FileSystem;
@@ -73,7 +74,9 @@ export async function openIndex(location: string, context: OpenIndexContext): Pr
   for (const name of damagedTables) await fileSystem.rename(join(location, name), join(aside, name));
   try {
     await repairInChild(location);
-    return { database: await openDatabase(location), damaged: true };
+    const database = await openDatabase(location);
+    for (const name of damagedTables) await salvage(join(aside, name), database, logger);
+    return { database, damaged: true };
   } catch (error) {
     assertNotLocked(error);
     const whole = damagedTables.length > 0 ? join(aside, 'rest') : aside;
@@ -81,6 +84,26 @@ export async function openIndex(location: string, context: OpenIndexContext): Pr
     await fileSystem.rename(location, whole);
     return { database: await openDatabase(location), damaged: true };
   }
+}
+
+/**
+ * Takes over the chunks of a damaged table whose bytes are in the index alone: every entry has a checksum of its own, so
+ * a flipped bit costs one. Chunks with files need no entry for that. What was deleted since may come back, as garbage.
+ */
+async function salvage(path: string, database: IndexDatabase, logger: Logger): Promise<void> {
+  const entries = await salvageTable(path);
+  const seen = new Set<string>();
+  let salvaged = 0;
+  for (const { key, value } of entries) {
+    const name = key.toString('latin1');
+    if (seen.has(name)) continue;
+    seen.add(name);
+    if (value === null || !decodeEntry(key, value)?.inline) continue;
+    if ((await database.get(key)) !== undefined) continue;
+    await database.put(key, value);
+    salvaged++;
+  }
+  logger.warn({ path, entries: entries.length, salvaged }, 'chunks were taken over from a damaged table');
 }
 
 /**

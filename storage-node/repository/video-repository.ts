@@ -38,8 +38,11 @@ export interface Reservation {
 export type PutResult = 'created' | 'exists';
 export type VerifyResult = 'ok' | 'absent' | 'quarantined';
 
-/** Takes one piece of a chunk. The piece is memory that is used again as soon as the returned promise resolves. */
-export type PieceSink = (piece: Buffer) => Promise<void>;
+/**
+ * Takes one piece of a chunk. The piece is memory that is used again as soon as the returned promise resolves, or at
+ * once without one.
+ */
+export type PieceSink = (piece: Buffer) => Promise<void> | undefined;
 
 /** An existing chunk, at hand for reading. Holds no resource: it may be dropped without a word. */
 export interface ChunkReading {

@@ -4,6 +4,9 @@ import { crc32c, unmask } from './crc32c.ts';
 /** Two handles of blocks, padded, and a magic number. */
 const FOOTER_BYTES = 48;
 const MAGIC_BYTES = 8;
+const SEQUENCE_BYTES = 8;
+/** The other type is that of a deletion. */
+const VALUE_TYPE = 1;
 const MAGIC = 0xdb4775248b80fb57n;
 
 interface BlockHandle {
@@ -39,6 +42,55 @@ export async function findTableFault(path: string): Promise<TableFault | undefin
   }
 }
 
+/** What a table says of a key; the value is null where the key was deleted. */
+export interface TableEntry {
+  readonly key: Buffer;
+  readonly value: Buffer | null;
+}
+
+/**
+ * Whatever can still be made out in a damaged table. Any of it may be wrong, and much may be missing; of a key that occurs
+ * more than once the latest entry comes first.
+ */
+export async function salvageTable(path: string): Promise<TableEntry[]> {
+  const table = await readFile(path);
+  const entries: TableEntry[] = [];
+  const ignoringDamage = (action: () => void) => {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+  };
+  ignoringDamage(() => {
+    const footer = new Cursor(table.subarray(table.length - FOOTER_BYTES));
+    footer.handle();
+    const { offset, length } = footer.handle();
+    for (const { offset: at, length: size } of handlesIn(table.subarray(offset, offset + length))) {
+      ignoringDamage(() => {
+        for (const entry of entriesIn(table.subarray(at, at + size))) entries.push(entry);
+      });
+    }
+  });
+  return entries;
+}
+
+/** The entries of a block, as far as they make sense. Keys have a number and a type behind them, eight bytes. */
+function* entriesIn(block: Buffer): Generator<TableEntry> {
+  const entries = new Cursor(withoutRestarts(block));
+  let key = Buffer.alloc(0);
+  while (!entries.atEnd) {
+    const shared = entries.number();
+    const keyBytes = entries.number();
+    const valueBytes = entries.number();
+    key = Buffer.concat([key.subarray(0, shared), entries.skip(keyBytes)]);
+    const value = entries.skip(valueBytes);
+    if (key.length < SEQUENCE_BYTES) continue;
+    const end = key.length - SEQUENCE_BYTES;
+    yield { key: key.subarray(0, end), value: key[end] === VALUE_TYPE ? value : null };
+  }
+}
+
 class BlockError extends Error {}
 
 function checkTable(table: Buffer): void {
@@ -62,8 +114,7 @@ function blockAt(table: Buffer, { offset, length }: BlockHandle): Buffer {
 
 /** The handles that a sound block of handles consists of; its keys do not matter here. */
 function* handlesIn(block: Buffer): Generator<BlockHandle> {
-  const restarts = block.readUInt32LE(block.length - 4);
-  const entries = new Cursor(block.subarray(0, block.length - 4 * (restarts + 1)));
+  const entries = new Cursor(withoutRestarts(block));
   while (!entries.atEnd) {
     entries.number();
     const keyBytes = entries.number();
@@ -72,6 +123,12 @@ function* handlesIn(block: Buffer): Generator<BlockHandle> {
     const value = entries.skip(valueBytes);
     yield new Cursor(value).handle();
   }
+}
+
+/** Behind its entries a block lists where some of them begin. */
+function withoutRestarts(block: Buffer): Buffer {
+  const restarts = block.readUInt32LE(block.length - 4);
+  return block.subarray(0, Math.max(0, block.length - 4 * (restarts + 1)));
 }
 
 /** Reads numbers as LevelDB writes them: seven bits a byte, the lowest first. */
@@ -100,7 +157,9 @@ class Cursor {
     return { offset: this.number(), length: this.number() };
   }
 
+  /** Throws a RangeError when there are not so many. */
   skip(bytes: number): Buffer {
+    if (this.#position + bytes > this.#bytes.length) throw new RangeError('an entry is cut short');
     const skipped = this.#bytes.subarray(this.#position, this.#position + bytes);
     this.#position += bytes;
     return skipped;
