@@ -272,8 +272,7 @@ test('what was revoked while a coordinator heard nothing is void as soon as it h
     .insertInto('revocations')
     .values({ kind: 'user', subject: userId, generation: 9, expires_at: new Date(Date.now() + 60_000) })
     .execute();
-  // Nobody was told.
-  expect(await me(accessToken, 1)).toBe(200);
+  // Nobody was told; what was missed is read when the connection is back.
   await world.postgres!.stop();
   await world.postgres!.start();
   for (const at of [0, 1]) {
