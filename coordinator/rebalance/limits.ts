@@ -64,8 +64,8 @@ export const THROTTLE_RATE_MIN = 8 * MIB;
 /** How fast copying begins where there are reads. */
 export const RATE_AT_START = 16 * MIB;
 /** What slow reads, and fast ones, make of the rate. */
-export const RATE_DECREASE = 0.6;
-export const RATE_INCREASE = 1.2;
+export const RATE_DECREASE = 0.7;
+export const RATE_INCREASE = 1.04;
 export const RATE_MAX = 1024 * MIB;
 /** A rate of which less is used is not what holds copying up. */
 export const RATE_USED_SHARE = 0.7;

@@ -30,7 +30,7 @@ const copyTimes = (throttle: Throttle, times: number, p99Ms: number | null) => {
 /** Where reads have left it all there is. */
 const atFullSpeed = (baselineMs: number) => {
   const throttle = new Throttle(baselineMs);
-  adjustTimes(throttle, 40, baselineMs, 1);
+  adjustTimes(throttle, 200, baselineMs, 1);
   expect(throttle.isBackingOff).toBe(false);
   expect(throttle.concurrency).toBe(CONCURRENCY_DEFAULT);
   return throttle;
@@ -98,7 +98,7 @@ test('it goes back step by step, raising what is in the way, when reads are fast
     throttle.adjust(p99Ms, THROTTLE_RATE_MIN / 2);
     expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN * RATE_INCREASE);
     expect(throttle.concurrency).toBe(2);
-    adjustTimes(throttle, 40, p99Ms, THROTTLE_RATE_MIN / 2);
+    adjustTimes(throttle, 200, p99Ms, THROTTLE_RATE_MIN / 2);
     expect(throttle.isBackingOff).toBe(false);
   }
 });
