@@ -12,7 +12,6 @@ import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
 import { readJsonBody } from '../json-body.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
-import { limitIdle } from './body-idle.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
 import type { ContentCors } from './content-cors.ts';
 import { BodyCutError, type ContentResponder } from './content-response.ts';
@@ -20,7 +19,7 @@ import { encodeCursor } from './cursor.ts';
 import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
 import { essenceOf } from './media-type.ts';
 import { openMultipartUpload } from './multipart-upload.ts';
-import { bodyTooLarge, incompleteBody, readJson } from './parse-request.ts';
+import { bodyTooLarge, incompleteBody } from './parse-request.ts';
 import { openRawUpload } from './raw-upload.ts';
 import { listQuerySchema, type VideoJson, type VideoListJson, videoChangesSchema } from './schema.ts';
 import { type Permission, type VersionTest, type VideoService, videoNotFound } from './service.ts';
@@ -37,7 +36,7 @@ export interface VideoRoutesDeps {
   readonly logger: Logger;
   /** Where the routes are mounted, for links and Location. */
   readonly basePath: string;
-  /** Longest time without a byte of a JSON body, or of a form outside of its file. */
+  /** Longest time for a JSON body, and without a byte of a form outside of its file. */
   readonly bodyIdleTimeoutMs: number;
 }
 
@@ -84,11 +83,10 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
 
   routes.patch('/videos/:id', async (c) => {
     const id = idOf(c);
-    const body = readJson(c.env.incoming, JSON_BODY_BYTES_MAX);
-    const changes = parseFields(
-      videoChangesSchema,
-      await limitIdle(c.env.incoming, deps.bodyIdleTimeoutMs, body),
-    );
+    const limits = { bytesMax: JSON_BODY_BYTES_MAX, timeoutMs: deps.bodyIdleTimeoutMs };
+    const body = await readJsonBody(c, limits);
+    if (body === undefined) throw new AppError<ErrorCode>('empty_body', 'The request has no body.');
+    const changes = parseFields(videoChangesSchema, body);
     const principal = c.get('principal');
     if (changes.ownerId !== undefined && !isAdmin(principal)) throw notYours();
     const video = await service.change(id, changes, permissionOf(principal), versionTestOf(c));
