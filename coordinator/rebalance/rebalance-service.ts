@@ -381,6 +381,9 @@ export class RebalanceService {
     const total = (pick: (sum: (typeof sums)[number]) => number) =>
       sums.reduce((all, sum) => all + pick(sum), 0);
     const hasEnded = record.finishedAt !== null;
+    const { cluster } = this.#options;
+    // Whoever hears that it has ended asks for the nodes next, and shall not be told of the ring before.
+    if (hasEnded && cluster.state?.rebalanceId === record.id) await cluster.reload();
     const { progress } = record;
     const state = hasEnded ? null : this.#options.cluster.state;
     const phases = state?.rebalanceId === record.id ? [...state.phases!] : [];
