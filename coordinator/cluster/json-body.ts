@@ -1,24 +1,11 @@
 import type { Context } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { readJsonBody } from '../json-body.ts';
 import { LIMITS } from '../limits.ts';
 import { ADMIN_BODY_BYTES_MAX } from './limits.ts';
 
-/** For routes of administrators that read JSON. */
-export const limitAdminBody = bodyLimit({
-  maxSize: ADMIN_BODY_BYTES_MAX,
-  onError: () => {
-    throw new AppError<ErrorCode>(
-      'body_too_large',
-      `The body is longer than the limit of ${ADMIN_BODY_BYTES_MAX} bytes.`,
-      { details: { limitBytes: ADMIN_BODY_BYTES_MAX } },
-    );
-  },
-});
-
-/** The body as JSON. Rejects like `readJsonBody`, and with `invalid_json` when there is none. */
+/** The JSON body of an administrator's request. Rejects like `readJsonBody`, and with `invalid_json` when there is none. */
 export async function readJson(context: Context): Promise<unknown> {
   const limits = { bytesMax: ADMIN_BODY_BYTES_MAX, timeoutMs: LIMITS.jsonBodyTimeoutMs };
   const value = await readJsonBody(context, limits);

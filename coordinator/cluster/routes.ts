@@ -5,7 +5,7 @@ import type { GateEnv } from '../auth/gate.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { parseFields } from '../parse-fields.ts';
 import { type Cluster, notReady } from './cluster.ts';
-import { limitAdminBody, readJson } from './json-body.ts';
+import { readJson } from './json-body.ts';
 import type { Membership } from './membership.ts';
 import type { RegisteredNode } from './node-repository.ts';
 import type { StorageNode } from './placement.ts';
@@ -30,7 +30,7 @@ export function createClusterRoutes(options: ClusterRoutesOptions): Hono<GateEnv
     context.json({ items: await cluster.reportNodes(), nextCursor: null }),
   );
 
-  app.post('/admin/nodes', limitAdminBody, async (context) => {
+  app.post('/admin/nodes', async (context) => {
     const { activate, ...wanted } = parseFields(registrationSchema, await readJson(context));
     const node = await membership.register(wanted);
     // A node that registers by itself waits; an administrator who adds one wants it to be used.

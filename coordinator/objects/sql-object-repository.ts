@@ -188,10 +188,11 @@ export class SqlObjectRepository implements ObjectRepository {
         order by position, id collate "C"
         limit ${limit + 1}::integer
       ) as chunk
+      order by chunk.position, chunk.id collate "C"
       limit ${limit + 1}::integer
     `.execute(this.#database);
     if (rows.length > limit) return null;
-    return rows.map(chunkOf).sort(byPosition);
+    return rows.map(chunkOf);
   }
 
   async expireOpen(): Promise<number> {
@@ -257,10 +258,4 @@ function anyOf(values: readonly string[], type: 'uuid'): RawBuilder<string> {
 /** Numbers of 64 bits may come as text. */
 function chunkOf({ id, position, length, checksum }: ChunkRef): ChunkRef {
   return { id, position: Number(position), length, checksum: Number(checksum) };
-}
-
-/** By position, then by the bytes of the id, which is plain ASCII. */
-function byPosition(one: ChunkRef, other: ChunkRef): number {
-  if (one.position !== other.position) return one.position - other.position;
-  return one.id < other.id ? -1 : Number(one.id > other.id);
 }

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import type { Cluster } from '../cluster/cluster.ts';
-import { limitAdminBody, readJson } from '../cluster/json-body.ts';
+import { readJson } from '../cluster/json-body.ts';
 import type { Membership } from '../cluster/membership.ts';
 import type { RegisteredNode } from '../cluster/node-repository.ts';
 import { parseFields } from '../parse-fields.ts';
@@ -29,12 +29,12 @@ export function createRebalanceRoutes(options: RebalanceRoutesOptions): Hono {
   const { rebalances, membership, cluster } = options;
   const app = new Hono();
 
-  app.post('/admin/nodes/plan', limitAdminBody, async (context) => {
+  app.post('/admin/nodes/plan', async (context) => {
     const { changes } = parseFields(planSchema, await readJson(context));
     return context.json(await rebalances.plan(changes));
   });
 
-  app.patch('/admin/nodes/:id', limitAdminBody, async (context) => {
+  app.patch('/admin/nodes/:id', async (context) => {
     const { id } = parseFields(idSchema, context.req.param());
     const edit = parseFields(nodeEditSchema, await readJson(context));
     const node = await membership.find(id);
@@ -64,7 +64,7 @@ export function createRebalanceRoutes(options: RebalanceRoutesOptions): Hono {
     context.json(await rebalances.list(parseFields(listSchema, context.req.query()))),
   );
 
-  app.post('/admin/rebalances', limitAdminBody, async (context) => {
+  app.post('/admin/rebalances', async (context) => {
     const {
       changes,
       reason = 'asked for by an administrator',
@@ -77,7 +77,7 @@ export function createRebalanceRoutes(options: RebalanceRoutesOptions): Hono {
     context.json(await rebalances.get(parseFields(idSchema, context.req.param()).id)),
   );
 
-  app.patch('/admin/rebalances/:id', limitAdminBody, async (context) => {
+  app.patch('/admin/rebalances/:id', async (context) => {
     const { id } = parseFields(idSchema, context.req.param());
     return context.json(await rebalances.setLimits(id, parseFields(limitsSchema, await readJson(context))));
   });

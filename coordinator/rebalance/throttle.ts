@@ -66,11 +66,6 @@ export class Throttle {
     return Number.isFinite(rate) ? rate / this.#concurrency : undefined;
   }
 
-  /** Whether copying gives way to reads now. */
-  get isBackingOff(): boolean {
-    return this.#concurrency < this.#concurrencyMax || Number.isFinite(this.#rate);
-  }
-
   /** Called regularly with what reads take now (null: too few to tell) and how fast was copied lately. */
   adjust(p99Ms: number | null, bytesPerSecond: number): void {
     if (p99Ms === null) {
