@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Hono } from 'hono';
 import { expect, it, onTestFinished } from 'vitest';
 import { type Clock, sleepOn, systemClock } from '../clock/clock.ts';
@@ -10,23 +11,30 @@ type Answer = (request: LaneRequest, answer: LaneAnswer) => Promise<void>;
 const KEEP_ALIVE_MS = 1000;
 const SEND_IDLE_MS = 2000;
 
-/** A server whose lane takes targets below `/lane`; its app echoes everything else. */
+/** A server whose lane takes targets below `/lane`; its app echoes everything else. Tells the bytes of each connection. */
 async function serve(
   answer: Answer,
   clock: Clock = systemClock,
-): Promise<{ client: () => RawClient; server: HttpServer }> {
+): Promise<{ client: () => RawClient; server: HttpServer; received: () => number[] }> {
   const app = new Hono().all('*', async (context) =>
     context.text(`app: ${context.req.method} ${context.req.path} ${await context.req.text()}`),
   );
+  const lane = new GetLane({
+    target: /^\/lane\//,
+    answer,
+    clock,
+    keepAliveTimeoutMs: KEEP_ALIVE_MS,
+    sendIdleTimeoutMs: SEND_IDLE_MS,
+  });
+  const sockets: Socket[] = [];
+  const accept = lane.accept.bind(lane);
+  lane.accept = (socket, handOver) => {
+    sockets.push(socket);
+    accept(socket, handOver);
+  };
   const server = await HttpServer.open({
     fetch: app.fetch,
-    lane: new GetLane({
-      target: /^\/lane\//,
-      answer,
-      clock,
-      keepAliveTimeoutMs: KEEP_ALIVE_MS,
-      sendIdleTimeoutMs: SEND_IDLE_MS,
-    }),
+    lane,
     host: '127.0.0.1',
     port: 0,
     headersTimeoutMs: 5000,
@@ -40,7 +48,7 @@ async function serve(
     onTestFinished(() => raw[Symbol.dispose]());
     return raw;
   };
-  return { client, server };
+  return { client, server, received: () => sockets.map(({ bytesRead }) => bytesRead) };
 }
 
 /** Answers with what was asked for, in two pieces. */
@@ -115,10 +123,10 @@ it('hands over what is too long, and what is no HTTP', async () => {
 });
 
 it('hands over a head that comes in parts, and requests that come together', async () => {
-  const { client } = await serve(echo);
+  const { client, received } = await serve(echo);
   const slow = client();
   slow.sendBytes('GET /lane/a HTTP/1.1\r\nho');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await expect.poll(received).toEqual([24]);
   slow.sendBytes('st: x\r\n\r\n');
   expect(await text(slow)).toBe('app: GET /lane/a ');
   const both = client();
@@ -128,15 +136,15 @@ it('hands over a head that comes in parts, and requests that come together', asy
 
 it('keeps what comes during an answer until that was sent', async () => {
   const gate = Promise.withResolvers<void>();
-  const { client } = await serve(async (request, answer) => {
+  const { client, received } = await serve(async (request, answer) => {
     if (request.target === '/lane/first') await gate.promise;
     await echo(request, answer);
   });
   const raw = client();
   raw.send('GET /lane/first HTTP/1.1', 'host: x');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await expect.poll(received).toEqual([37]);
   raw.send('GET /lane/second HTTP/1.1', 'host: x');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await expect.poll(received).toEqual([37 + 38]);
   raw.send('DELETE /third HTTP/1.1', 'host: x');
   gate.resolve();
   expect(await text(raw)).toBe('lane: /lane/first undefined');
@@ -148,31 +156,38 @@ it('keeps what comes during an answer until that was sent', async () => {
 it('waits until the operating system has a piece, and says when the client has gone', async () => {
   const piece = Buffer.alloc(64 * 1024 * 1024);
   const outcome = Promise.withResolvers<unknown>();
+  const begun = Promise.withResolvers<void>();
   const { client } = await serve(async (_request, answer) => {
     answer.begin(200, { 'content-length': piece.length });
     const taken = answer.write(piece);
     outcome.resolve(taken);
+    begun.resolve();
     await taken?.catch(() => {});
   });
   const raw = client();
   raw.pause();
   raw.send('GET /lane/a HTTP/1.1', 'host: x');
-  setTimeout(() => raw[Symbol.dispose](), 100);
+  await begun.promise;
+  raw[Symbol.dispose]();
   await expect(outcome.promise).rejects.toMatchObject({ code: 'client_gone' });
 });
 
 it('closes connections without a request, and those whose clients take nothing', async () => {
   const { clock, step } = steppedClock();
   const cut = Promise.withResolvers<void>();
-  const { client } = await serve(async (_request, answer) => {
+  const begun = Promise.withResolvers<void>();
+  const { client, received } = await serve(async (_request, answer) => {
     answer.begin(200, { 'content-length': 1 << 26 });
-    await answer.write(Buffer.alloc(1 << 26))?.catch(() => cut.resolve());
+    const taken = answer.write(Buffer.alloc(1 << 26));
+    begun.resolve();
+    await taken?.catch(() => cut.resolve());
   }, clock);
   const stuck = client();
   stuck.pause();
   stuck.send('GET /lane/a HTTP/1.1', 'host: x');
   const idle = client();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await begun.promise;
+  await expect.poll(() => received().length).toBe(2);
   // The connections are looked at four times in the shorter timeout.
   const everyMs = KEEP_ALIVE_MS / 4;
   for (let ms = 0; ms <= KEEP_ALIVE_MS; ms += everyMs) step();
@@ -184,14 +199,14 @@ it('closes connections without a request, and those whose clients take nothing',
 
 it('lets answers end when the server stops, and closes the rest at once', async () => {
   const gate = Promise.withResolvers<void>();
-  const { client, server } = await serve(async (request, answer) => {
+  const { client, server, received } = await serve(async (request, answer) => {
     await gate.promise;
     await echo(request, answer);
   });
   const idle = client();
   const busy = client();
   busy.send('GET /lane/a HTTP/1.1', 'host: x');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await expect.poll(() => received().toSorted((a, b) => a - b)).toEqual([0, 33]);
   const stopped = server[Symbol.asyncDispose]();
   await idle.untilClosed();
   gate.resolve();
