@@ -69,6 +69,10 @@ const environmentSchema = z.object({
     })
     .default(8 * MIB),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
+  /** Memory for what finds movies. */
+  CATALOG_CACHE: sizeBytes()
+    .refine((bytes) => bytes >= 16 * MIB, { message: 'must be 16MiB or more' })
+    .default(1024 * MIB),
   /** Whether whoever has no account may read what is public or unlisted. */
   ANONYMOUS_READ: onOrOff('on'),
   /** Which other origins may use the API from a browser; `*` for all. */

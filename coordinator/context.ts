@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logging/logger.ts';
 import { deriveKey } from '../lib/signing/signed-url.ts';
 import { type Accounts, openAccounts } from './accounts.ts';
 import { openBytePath } from './byte-path.ts';
+import { openCatalog } from './catalog.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { createEventRoutes } from './cluster/event-routes.ts';
@@ -276,6 +277,16 @@ export async function openContext(
     nodeKey: signingKey,
     clock,
   });
+  const catalog = await openCatalog(stack, {
+    config,
+    database,
+    leases,
+    gate: accounts.gate,
+    metrics,
+    logger,
+    basePath: API_PREFIX,
+    clock,
+  });
   metrics.observe(
     'orbitvids_swept_chunks',
     'Chunks that nobody named and that were removed',
@@ -328,6 +339,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      catalog.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
@@ -339,7 +351,7 @@ export async function openContext(
           rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
       }),
     ],
-    direct: [createContentRoute(videoRoutes)],
+    direct: [createContentRoute(videoRoutes), catalog.direct],
   });
 
   return {
@@ -348,6 +360,7 @@ export async function openContext(
     created: accounts.created,
     start: () => {
       accounts.start();
+      catalog.start();
       sweeper.start();
       stack.use(sweeper);
       engine.start();

@@ -75,6 +75,16 @@ export const ACCESS = {
   'HEAD /api/v1/videos/{id}/content': player,
   'POST /api/v1/videos/{id}/playback-url': reader,
 
+  'GET /api/v1/movies': reader,
+  'POST /api/v1/movies': admin,
+  'GET /api/v1/movies/suggest': reader,
+  'POST /api/v1/movies/import': admin,
+  'GET /api/v1/movies/{id}': reader,
+  'PUT /api/v1/movies/{id}': admin,
+  'PATCH /api/v1/movies/{id}': admin,
+  'DELETE /api/v1/movies/{id}': admin,
+  'GET /api/v1/genres': reader,
+
   'GET /api/v1/admin/nodes': admin,
   'POST /api/v1/admin/nodes': adminOrNode,
   'POST /api/v1/admin/nodes/plan': admin,

@@ -21,6 +21,18 @@ import {
   userListSchema,
   userSchema,
 } from '../auth/schema.ts';
+import {
+  genreListSchema,
+  importQuerySchema,
+  importReportSchema,
+  movieChangesSchema,
+  movieListQuerySchema,
+  movieListSchema,
+  movieSchema,
+  newMovieSchema,
+  suggestionsSchema,
+  suggestQuerySchema,
+} from '../catalog/schema.ts';
 import { locateSchema, registrationSchema as nodeSchema, ringSchema } from '../cluster/schema.ts';
 import {
   limitsSchema,
@@ -152,6 +164,46 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
     body: playbackSchema,
     status: 200,
     answer: playbackAnswerSchema,
+  },
+
+  'GET /api/v1/movies': {
+    summary: 'Find movies',
+    query: movieListQuerySchema,
+    status: 200,
+    answer: movieListSchema,
+  },
+  'POST /api/v1/movies': { summary: 'Add a movie', body: newMovieSchema, status: 201, answer: movieSchema },
+  'GET /api/v1/movies/suggest': {
+    summary: 'Titles and directors that begin so',
+    query: suggestQuerySchema,
+    status: 200,
+    answer: suggestionsSchema,
+  },
+  'POST /api/v1/movies/import': {
+    summary: 'Add and update many movies: a JSON array, or a movie a line',
+    query: importQuerySchema,
+    body: ['application/json', 'application/x-ndjson'],
+    status: 200,
+    answer: importReportSchema,
+  },
+  'GET /api/v1/movies/{id}': { summary: 'A movie', status: 200, answer: movieSchema },
+  'PUT /api/v1/movies/{id}': {
+    summary: 'Replace a movie',
+    body: newMovieSchema,
+    status: 200,
+    answer: movieSchema,
+  },
+  'PATCH /api/v1/movies/{id}': {
+    summary: 'Change a movie',
+    body: movieChangesSchema,
+    status: 200,
+    answer: movieSchema,
+  },
+  'DELETE /api/v1/movies/{id}': { summary: 'Delete a movie', status: 204 },
+  'GET /api/v1/genres': {
+    summary: 'Genres and how many movies each has',
+    status: 200,
+    answer: genreListSchema,
   },
 
   'GET /api/v1/admin/nodes': { summary: 'Storage nodes', status: 200, answer: 'object' },
