@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { v7 as uuidv7 } from 'uuid';
 import { contentHashOf, identityOf } from '../identity.ts';
 import { type BuiltSegment, SegmentBuilder } from '../index/segment-builder.ts';
 import {
@@ -12,8 +11,10 @@ import {
 import type { MovieFields } from '../movie.ts';
 import { type ImportReport, newMovieSchema } from '../schema.ts';
 import { normalizeText } from '../text.ts';
+import { AscendingIds } from './ascending-ids.ts';
 import { mapRecord } from './formats.ts';
 import { type JsonElement, JsonElements, JsonStructureError } from './json-elements.ts';
+import { findJsonError } from './json-error.ts';
 import { columnsOf, type MovieColumns, type MovieRow } from './movie-columns.ts';
 import { SeenIdentities } from './seen-identities.ts';
 
@@ -65,6 +66,7 @@ export class ImportPipeline {
   readonly #options: ImportPipelineOptions;
   readonly #elements: JsonElements;
   readonly #seen = new SeenIdentities();
+  readonly #ids: AscendingIds;
   readonly #genreNames = new Map<string, string>();
   readonly #counts = { added: 0, updated: 0, unchanged: 0, kept: 0, duplicates: 0, rejected: 0 };
   readonly #problems: ImportReport['problems'] = [];
@@ -77,6 +79,7 @@ export class ImportPipeline {
   constructor(options: ImportPipelineOptions) {
     this.#options = options;
     this.#lastId = options.importId;
+    this.#ids = new AscendingIds(options.importId);
     this.#elements = new JsonElements((element) => this.#read(element));
   }
 
@@ -154,9 +157,8 @@ export class ImportPipeline {
     if (text.trim() === '') return undefined;
     try {
       return { value: JSON.parse(text) };
-    } catch (error) {
-      const { message } = error as Error;
-      const position = Number(/at position (\d+)/.exec(message)?.[1] ?? 0);
+    } catch {
+      const position = findJsonError(text);
       const byte = element.byte + Buffer.byteLength(text.slice(0, position));
       const rest = text.slice(position, position + 20);
       this.#reject({ ...element, byte }, 'invalid_json', 'not valid JSON', '', rest);
@@ -208,7 +210,7 @@ export class ImportPipeline {
       const fields = { ...given, genres: Array.from(keys, (key) => this.#genreNames.get(key)!) };
       const imported = contentHashOf(fields);
       const before = existing.get(identity);
-      if (before === undefined) added.push({ id: this.#createId(), identity, imported, fields });
+      if (before === undefined) added.push({ id: this.#ids.next(), identity, imported, fields });
       else if (before.imported === null) this.#counts.kept += 1;
       else if (before.imported.replaceAll('-', '') === imported) this.#counts.unchanged += 1;
       else changed.push({ id: before.id, identity, imported, fields });
@@ -254,12 +256,5 @@ export class ImportPipeline {
     if (unknown.size === 0) return;
     const named = await this.#options.calls.nameGenres([...unknown.values()]);
     for (const name of named) this.#genreNames.set(normalizeText(name), name);
-  }
-
-  #createId(): string {
-    let id = uuidv7();
-    // The clock is the same as the import's, but the order within a millisecond is not.
-    while (id <= this.#options.importId) id = uuidv7();
-    return id;
   }
 }

@@ -4,7 +4,7 @@ import { normalizeText, wordsOf } from '../text.ts';
 import { NO_NUMBER, NO_YEAR } from './docs-part.ts';
 import { packSections } from './sections.ts';
 import { maskOf } from './spelling.ts';
-import { FIELDS } from './terms-part.ts';
+import { FIELDS, type Field } from './terms-part.ts';
 
 /** Longer titles are in order by their beginning. */
 const TITLE_KEY_LENGTH = 200;
@@ -60,7 +60,13 @@ interface Doc {
 /** Makes a segment of at most `SEGMENT_DOCS_MAX` movies. */
 export class SegmentBuilder {
   readonly #docs: Doc[] = [];
-  readonly #terms = new Map<string, number>();
+  /** By field: joining field and word for every occurrence would cost more than all the rest. */
+  readonly #terms: Readonly<Record<Field, Map<string, number>>> = {
+    t: new Map(),
+    p: new Map(),
+    g: new Map(),
+    o: new Map(),
+  };
   /** Of each term the last movie that had it. */
   readonly #lastDoc = new Numbers();
   readonly #genres = new Names();
@@ -89,21 +95,21 @@ export class SegmentBuilder {
     this.#genresStart.push(this.#genresOf.length);
     this.#directorsStart.push(this.#directorsOf.length);
     const titleWords = new Set(wordsOf(movie.title));
-    for (const word of titleWords) this.#addTerm(FIELDS.title + word, number);
+    for (const word of titleWords) this.#addTerm(FIELDS.title, word, number);
     if (movie.originalTitle !== null) {
-      for (const word of wordsOf(movie.originalTitle)) this.#addTerm(FIELDS.title + word, number);
+      for (const word of wordsOf(movie.originalTitle)) this.#addTerm(FIELDS.title, word, number);
     }
     for (const director of movie.directors) {
       this.#directorsOf.push(this.#directors.add(director));
-      for (const word of wordsOf(director)) this.#addTerm(FIELDS.person + word, number);
+      for (const word of wordsOf(director)) this.#addTerm(FIELDS.person, word, number);
     }
     for (const genre of movie.genres) {
       this.#genresOf.push(this.#genres.add(genre));
-      for (const word of wordsOf(genre)) this.#addTerm(FIELDS.genre + word, number);
+      for (const word of wordsOf(genre)) this.#addTerm(FIELDS.genre, word, number);
     }
     if (movie.synopsis !== null) {
       this.#textLength += movie.synopsis.length;
-      for (const word of wordsOf(movie.synopsis)) this.#addTerm(FIELDS.synopsis + word, number);
+      for (const word of wordsOf(movie.synopsis)) this.#addTerm(FIELDS.synopsis, word, number);
     }
     this.#textLength += movie.title.length;
     this.#docs.push({
@@ -127,11 +133,12 @@ export class SegmentBuilder {
     return { docs: docs.length, docsPart: this.#packDocs(order), termsPart: this.#packTerms(order) };
   }
 
-  #addTerm(term: string, doc: number): void {
-    let number = this.#terms.get(term);
+  #addTerm(field: Field, word: string, doc: number): void {
+    const terms = this.#terms[field];
+    let number = terms.get(word);
     if (number === undefined) {
-      number = this.#terms.size;
-      this.#terms.set(term, number);
+      number = this.#lastDoc.length;
+      terms.set(word, number);
       this.#lastDoc.push(doc);
     } else {
       if (this.#lastDoc.values[number] === doc) return;
@@ -176,27 +183,35 @@ export class SegmentBuilder {
   }
 
   #packTerms(order: Uint32Array): Uint8Array {
-    const terms = [...this.#terms.keys()];
-    const sorted = Uint32Array.from(terms.keys()).sort((a, b) => compareText(terms[a]!, terms[b]!));
-    const rankOf = new Uint32Array(terms.length);
-    for (const [rank, number] of sorted.entries()) rankOf[number] = rank;
+    const terms: string[] = [];
+    const rankOf = new Uint32Array(this.#lastDoc.length);
+    // Fields in the order of their letters, words in the order of their code units: so are the terms.
+    for (const field of Object.values(FIELDS).sort()) {
+      const words = this.#terms[field];
+      for (const word of [...words.keys()].sort()) {
+        rankOf[words.get(word)!] = terms.length;
+        terms.push(field + word);
+      }
+    }
     const starts = this.#termsStart.values;
     const termsOf = this.#termsOf.values;
+    const count = this.#termsOf.length;
     const offsets = new Uint32Array(terms.length + 1);
-    for (let at = 0; at < this.#termsOf.length; at++) offsets[rankOf[termsOf[at]!]! + 1]! += 1;
+    for (let at = 0; at < count; at++) offsets[rankOf[termsOf[at]!]! + 1]! += 1;
     for (let rank = 0; rank < terms.length; rank++) offsets[rank + 1]! += offsets[rank]!;
     const next = offsets.slice();
-    const postings = new Uint16Array(this.#termsOf.length);
-    for (const [ordinal, number] of order.entries()) {
+    const postings = new Uint16Array(count);
+    for (let ordinal = 0; ordinal < order.length; ordinal++) {
+      const number = order[ordinal]!;
       for (let at = starts[number]!; at < starts[number + 1]!; at++) {
         postings[next[rankOf[termsOf[at]!]!]!++] = ordinal;
       }
     }
-    const text = packText(Array.from(sorted, (number) => terms[number]!));
+    const text = packText(terms);
     return packSections({
       text: text.bytes,
       textOffsets: text.offsets,
-      masks: Uint32Array.from(sorted, (number) => maskOf(terms[number]!, 1)),
+      masks: Uint32Array.from(terms, (term) => maskOf(term, 1)),
       postingOffsets: offsets,
       postings,
     });
@@ -206,23 +221,28 @@ export class SegmentBuilder {
 /** Offsets count UTF-16 units of the decoded text. */
 function packText(texts: readonly string[]): { bytes: Uint8Array; offsets: Uint32Array } {
   const offsets = new Uint32Array(texts.length + 1);
-  for (const [index, text] of texts.entries()) offsets[index + 1] = offsets[index]! + text.length;
+  for (let index = 0; index < texts.length; index++)
+    offsets[index + 1] = offsets[index]! + texts[index]!.length;
   return { bytes: Buffer.from(texts.join('')), offsets };
 }
 
 function sortNames({ shown, numbers }: Names) {
   const keys = [...numbers.keys()];
-  const sorted = Uint32Array.from(keys.keys()).sort((a, b) => compareText(keys[a]!, keys[b]!));
   const rankOf = new Uint32Array(keys.length);
-  for (const [rank, number] of sorted.entries()) rankOf[number] = rank;
-  return { rankOf, text: packText(Array.from(sorted, (number) => shown[number]!)) };
+  const names = keys.sort().map((key, rank) => {
+    const number = numbers.get(key)!;
+    rankOf[number] = rank;
+    return shown[number]!;
+  });
+  return { rankOf, text: packText(names) };
 }
 
 function reorder(order: Uint32Array, starts: Numbers, values: Numbers, rankOf: Uint32Array) {
   const newStarts = new Uint32Array(order.length + 1);
   const newValues = new Uint32Array(values.length);
   let at = 0;
-  for (const [ordinal, number] of order.entries()) {
+  for (let ordinal = 0; ordinal < order.length; ordinal++) {
+    const number = order[ordinal]!;
     for (let from = starts.values[number]!; from < starts.values[number + 1]!; from++) {
       newValues[at++] = rankOf[values.values[from]!]!;
     }
