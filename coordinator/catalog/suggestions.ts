@@ -41,7 +41,7 @@ export async function suggest(
     sort: 'relevance',
   } as const;
   const page = await index.run((snapshot) =>
-    searcher.page(snapshot, query, { limit: limit * 2, after: undefined, facets: false }),
+    searcher.page(snapshot, query, { limit: limit * 2, after: undefined, facets: false, popularOnly: true }),
   );
   const found = await cache.getMany(page.places.map(({ id }) => id));
   const movies = found.map(({ json }) => JSON.parse(json) as MovieJson);

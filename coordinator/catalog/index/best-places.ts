@@ -56,6 +56,23 @@ export function placesInOrder(
   return places;
 }
 
+/** The same of few movies, which are looked at one by one. */
+export function placesAmong(
+  docs: DocsPart,
+  among: Uint16Array,
+  sort: SortOrder,
+  filter: Filter,
+  after: Place | undefined,
+): Place[] {
+  const places: Place[] = [];
+  for (const doc of among) {
+    if (!filter(doc)) continue;
+    const place = { key: keyOf(docs, doc, sort), id: docs.idOf(doc) };
+    if (after === undefined || comparePlaces(place, after) > 0) places.push(place);
+  }
+  return places;
+}
+
 /** The `count` best matches of any number, gathered one segment after the other. */
 export class BestMatches {
   readonly #count: number;

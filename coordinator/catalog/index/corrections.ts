@@ -35,7 +35,10 @@ export class Corrections {
     const key = `${isGenerous ? '+' : '-'}${word}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const found = await search(snapshot.segments, word, editsAllowed(word.length, isGenerous), turns);
+    const edits = editsAllowed(word.length, isGenerous);
+    // Those that begin alike are a small part of all words, and mostly have it.
+    const alike = await search(snapshot.segments, word, edits, firstLetterOf(word), turns);
+    const found = alike.length > 0 ? alike : await search(snapshot.segments, word, edits, '', turns);
     if (this.#version === snapshot.version) {
       if (this.#known.size >= CORRECTIONS_CACHED_MAX) this.#known.delete(this.#known.keys().next().value!);
       this.#known.set(key, found);
@@ -44,10 +47,16 @@ export class Corrections {
   }
 }
 
+/** Never half a character. */
+function firstLetterOf(word: string): string {
+  return String.fromCodePoint(word.codePointAt(0)!);
+}
+
 async function search(
   segments: readonly Segment[],
   word: string,
   edits: number,
+  beginning: string,
   turns: Turns,
 ): Promise<readonly WordForm[]> {
   const candidates = new Map<string, Candidate>();
@@ -55,7 +64,7 @@ async function search(
   for (const segment of segments) {
     const terms = await segment.terms();
     for (const field of CORRECTED_FIELDS) {
-      const [from, to] = terms.rangeOf(field);
+      const [from, to] = terms.rangeOf(field + beginning);
       for (let at = from; at < to; at += SLICE) {
         look(terms, at, Math.min(to, at + SLICE), word, edits, candidates);
         await turns.pause();

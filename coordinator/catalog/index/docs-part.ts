@@ -20,6 +20,9 @@ export class DocsPart {
   readonly titleWords: Uint8Array;
   readonly directorsOf: Uint32Array;
   readonly directorsStart: Uint32Array;
+  /** The movies of each director, the most popular first, and where they begin. */
+  readonly directorDocs: Uint16Array;
+  readonly directorDocsStart: Uint32Array;
   readonly genresOf: Uint16Array;
   readonly genresStart: Uint32Array;
   readonly directorNames: Names;
@@ -49,6 +52,8 @@ export class DocsPart {
     };
     this.directorsOf = sections.directorsOf as Uint32Array;
     this.directorsStart = sections.directorsStart as Uint32Array;
+    this.directorDocs = sections.directorDocs as Uint16Array;
+    this.directorDocsStart = sections.directorDocsStart as Uint32Array;
     this.genresOf = sections.genresOf as Uint16Array;
     this.genresStart = sections.genresStart as Uint32Array;
     this.directorNames = new Names(

@@ -48,16 +48,17 @@ interface Postings {
 
 /**
  * Movies that have all words but `missesMax`. Each counts by the best field that has it; on top come titles of few other
- * words, popularity and score.
+ * words, popularity and score. `docsPerTermMax` is for who needs the most popular ones only.
  */
 export function matchWords(
   docs: DocsPart,
   terms: TermsPart,
   words: readonly QueryWord[],
   missesMax: number,
+  docsPerTermMax = Number.POSITIVE_INFINITY,
 ): Matches {
   // The rarest first: the others are then looked for in few movies.
-  const lists = words.map((word) => postingsOf(terms, word));
+  const lists = words.map((word) => postingsOf(terms, word, docsPerTermMax));
   lists.sort((a, b) => lengthOf(a) - lengthOf(b));
   let count = 0;
   for (const [index, postings] of lists.entries()) count = addWord(postings, index, missesMax, count);
@@ -65,7 +66,7 @@ export function matchWords(
 }
 
 /** Where a word occurs, in all its forms and fields. */
-function postingsOf(terms: TermsPart, { forms, beginning }: QueryWord): Postings[] {
+function postingsOf(terms: TermsPart, { forms, beginning }: QueryWord, docsMax: number): Postings[] {
   const found: Postings[] = [];
   for (const field of ALL_FIELDS) {
     const weight = FIELD_WEIGHTS[field];
@@ -75,20 +76,12 @@ function postingsOf(terms: TermsPart, { forms, beginning }: QueryWord): Postings
       if (number >= 0) found.push({ docs: terms.postingsAt(number), weight: weight * form.weight, isTitle });
     }
     if (beginning === undefined) continue;
-    for (const number of frequentTerms(terms, field + beginning)) {
-      found.push({ docs: terms.postingsAt(number), weight: weight * BEGINNING_WEIGHT, isTitle });
+    for (const number of terms.frequentFrom(field + beginning, PREFIX_WORDS_MAX)) {
+      const docs = terms.postingsAt(number).subarray(0, docsMax);
+      found.push({ docs, weight: weight * BEGINNING_WEIGHT, isTitle });
     }
   }
   return found;
-}
-
-function frequentTerms(terms: TermsPart, beginning: string): number[] {
-  const [from, to] = terms.rangeOf(beginning);
-  const numbers = Array.from({ length: to - from }, (_, index) => from + index);
-  if (numbers.length <= PREFIX_WORDS_MAX) return numbers;
-  return numbers
-    .sort((a, b) => terms.frequencyAt(b) - terms.frequencyAt(a) || a - b)
-    .slice(0, PREFIX_WORDS_MAX);
 }
 
 function lengthOf(lists: readonly Postings[]): number {

@@ -26,6 +26,8 @@ export interface PageRequest {
   /** The page begins behind it. */
   readonly after: (Place & { readonly effort: Effort }) | undefined;
   readonly facets: boolean;
+  /** Only the most popular ones are wanted, and there need not be more. */
+  readonly popularOnly?: boolean;
 }
 
 /**

@@ -1,9 +1,10 @@
-import { HITS_MIN } from '../limits.ts';
-import { BestMatches, comparePlaces, placesInOrder } from './best-places.ts';
+import { SUGGESTED_DOCS_MAX } from '../limits.ts';
+import { BestMatches, comparePlaces, placesAmong, placesInOrder } from './best-places.ts';
 import { Corrections } from './corrections.ts';
+import type { DocsPart } from './docs-part.ts';
 import { FacetCounter } from './facet-counter.ts';
 import { createFilter, type Filter } from './filters.ts';
-import { type Matches, matchWords, type QueryWord } from './match-words.ts';
+import { matchWords, type QueryWord } from './match-words.ts';
 import {
   type CatalogQuery,
   EFFORTS,
@@ -17,10 +18,10 @@ import type { Snapshot } from './segment.ts';
 import { ALL_FIELDS, type Field } from './terms-part.ts';
 import { Turns } from './turns.ts';
 
-/** Movies that match, and how many there are at least. */
 interface Outcome {
   readonly places: readonly Place[];
-  readonly hits: number;
+  /** Whether anything matched, on this page or one before. */
+  readonly hasHits: boolean;
   readonly facets: FacetCounter | undefined;
 }
 
@@ -39,11 +40,10 @@ export class Searcher {
     let last: PageResult | undefined;
     for (const effort of efforts) {
       if (effort === 'some' && query.words.length < 2) break;
-      // What is there is better than what lacks a word.
-      if (effort === 'some' && last !== undefined && last.places.length > 0) break;
       const outcome = await this.#search(snapshot, query, request, effort, turns);
       last = toResult(outcome, effort, request);
-      if (outcome.hits >= HITS_MIN) break;
+      // What is there as it was written is better than what may have been meant.
+      if (outcome.hasHits) break;
     }
     return last!;
   }
@@ -68,11 +68,16 @@ export class Searcher {
       const docs = await segment.docs();
       const filter = createFilter(docs, segment.dead(), query);
       if (filter === null) continue;
-      places.push(...placesInOrder(docs, sort, filter, request.after, request.limit + 1));
-      facets?.add(docs, undefined, filter);
+      const among = docsOfDirector(docs, query.director);
+      places.push(
+        ...(among === undefined
+          ? placesInOrder(docs, sort, filter, request.after, request.limit + 1)
+          : placesAmong(docs, among, sort, filter, request.after)),
+      );
+      facets?.add(docs, among, filter);
       await turns.pause();
     }
-    return { places: places.sort(comparePlaces), hits: places.length, facets };
+    return { places: places.sort(comparePlaces), hasHits: places.length > 0, facets };
   }
 
   async #search(
@@ -87,13 +92,15 @@ export class Searcher {
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
     const best = new BestMatches(request.limit + 1, request.after);
     const places: Place[] = [];
-    let hits = 0;
+    let hasHits = false;
+    const isSuggestion = request.popularOnly === true && words.length === 1;
+    const docsPerTermMax = isSuggestion ? SUGGESTED_DOCS_MAX : undefined;
     for (const segment of snapshot.segments) {
       const [docs, terms] = [await segment.docs(), await segment.terms()];
       const filter = createFilter(docs, segment.dead(), query);
       if (filter === null) continue;
-      const matches = matchWords(docs, terms, words, missesMax);
-      hits += countUpTo(matches, filter, HITS_MIN);
+      const matches = matchWords(docs, terms, words, missesMax, docsPerTermMax);
+      hasHits ||= matches.docs.some(filter);
       if (query.sort === 'relevance') best.add(docs, matches, filter);
       else {
         const matched = new Uint8Array(docs.count);
@@ -101,11 +108,11 @@ export class Searcher {
         const both: Filter = (doc) => matched[doc] === 1 && filter(doc);
         places.push(...placesInOrder(docs, query.sort, both, request.after, request.limit + 1));
       }
-      facets?.add(docs, matches.docs.toSorted(), filter);
+      if (facets !== undefined) facets.add(docs, matches.docs.toSorted(), filter);
       await turns.pause();
     }
-    if (query.sort === 'relevance') return { places: best.places(), hits, facets };
-    return { places: places.sort(comparePlaces), hits, facets };
+    if (query.sort === 'relevance') return { places: best.places(), hasHits, facets };
+    return { places: places.sort(comparePlaces), hasHits, facets };
   }
 
   async #expand(
@@ -156,10 +163,10 @@ async function occurs(snapshot: Snapshot, word: string, isBeginning: boolean): P
   return false;
 }
 
-function countUpTo(matches: Matches, filter: Filter, max: number): number {
-  let count = 0;
-  for (let at = 0; at < matches.docs.length && count < max; at++) if (filter(matches.docs[at]!)) count += 1;
-  return count;
+function docsOfDirector(docs: DocsPart, director: string | undefined): Uint16Array | undefined {
+  if (director === undefined) return undefined;
+  const number = docs.directorNames.find(director);
+  return docs.directorDocs.subarray(docs.directorDocsStart[number]!, docs.directorDocsStart[number + 1]!);
 }
 
 function toResult({ places, facets }: Outcome, effort: Effort, { limit }: PageRequest): PageResult {

@@ -158,6 +158,7 @@ export class SegmentBuilder {
     const genres = sortNames(this.#genres);
     const directorsOf = reorder(order, this.#directorsStart, this.#directorsOf, directors.rankOf);
     const genresOf = reorder(order, this.#genresStart, this.#genresOf, genres.rankOf);
+    const docsOf = invert(directorsOf, this.#directors.shown.length);
     return packSections({
       ids: Buffer.from(sorted.map(({ id }) => id.replaceAll('-', '')).join(''), 'hex'),
       score: Uint16Array.from(sorted, ({ score }) => score),
@@ -175,6 +176,8 @@ export class SegmentBuilder {
       directorOffsets: directors.text.offsets,
       directorsOf: directorsOf.values,
       directorsStart: directorsOf.starts,
+      directorDocs: docsOf.values,
+      directorDocsStart: docsOf.starts,
       genres: genres.text.bytes,
       genreOffsets: genres.text.offsets,
       genresOf: Uint16Array.from(genresOf.values),
@@ -249,6 +252,19 @@ function reorder(order: Uint32Array, starts: Numbers, values: Numbers, rankOf: U
     newStarts[ordinal + 1] = at;
   }
   return { starts: newStarts, values: newValues };
+}
+
+/** Which movies have each value. */
+function invert({ starts, values }: { starts: Uint32Array; values: Uint32Array }, count: number) {
+  const newStarts = new Uint32Array(count + 1);
+  for (let at = 0; at < values.length; at++) newStarts[values[at]! + 1]! += 1;
+  for (let value = 0; value < count; value++) newStarts[value + 1]! += newStarts[value]!;
+  const next = newStarts.slice();
+  const docs = new Uint16Array(values.length);
+  for (let doc = 0; doc + 1 < starts.length; doc++) {
+    for (let at = starts[doc]!; at < starts[doc + 1]!; at++) docs[next[values[at]!]!++] = doc;
+  }
+  return { starts: newStarts, values: docs };
 }
 
 function hundredths(value: number | null): number {

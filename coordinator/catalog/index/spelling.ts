@@ -21,29 +21,39 @@ export function maskDistance(a: number, b: number): number {
   return (((bits + (bits >>> 4)) & 0x0f0f0f0f) * 0x01010101) >>> 24;
 }
 
+/** Rows of the table of distances; words are shorter than this. */
+const ROW_LENGTH = 64;
+const rows = [new Uint8Array(ROW_LENGTH), new Uint8Array(ROW_LENGTH), new Uint8Array(ROW_LENGTH)] as const;
+
 /**
- * Insertions, deletions, substitutions and swaps of neighbours between two words (optimal string alignment); any number
- * beyond `max` when there are more.
+ * Insertions, deletions, substitutions and swaps of neighbours between two words of less than 64 characters (optimal
+ * string alignment); any number beyond `max` when there are more.
  */
 export function editDistance(a: string, b: string, max: number): number {
-  if (Math.abs(a.length - b.length) > max) return max + 1;
-  let beforeLast = new Uint8Array(b.length + 1);
-  let last = Uint8Array.from({ length: b.length + 1 }, (_, index) => index);
-  let current = new Uint8Array(b.length + 1);
+  if (Math.abs(a.length - b.length) > max || b.length >= ROW_LENGTH) return max + 1;
+  let [beforeLast, last, current] = rows as unknown as [Uint8Array, Uint8Array, Uint8Array];
+  for (let j = 0; j <= b.length; j++) last[j] = j;
   for (let i = 1; i <= a.length; i++) {
     current[0] = i;
     let least = i;
     const letter = a.charCodeAt(i - 1);
+    const before = i > 1 ? a.charCodeAt(i - 2) : -1;
     for (let j = 1; j <= b.length; j++) {
       const other = b.charCodeAt(j - 1);
-      let value = Math.min(last[j]! + 1, current[j - 1]! + 1, last[j - 1]! + (letter === other ? 0 : 1));
-      const isSwap = i > 1 && j > 1 && letter === b.charCodeAt(j - 2) && a.charCodeAt(i - 2) === other;
-      if (isSwap) value = Math.min(value, beforeLast[j - 2]! + 1);
+      let value = last[j - 1]! + (letter === other ? 0 : 1);
+      if (last[j]! < value) value = last[j]! + 1;
+      if (current[j - 1]! < value) value = current[j - 1]! + 1;
+      if (j > 1 && before === other && letter === b.charCodeAt(j - 2) && beforeLast[j - 2]! < value) {
+        value = beforeLast[j - 2]! + 1;
+      }
       current[j] = value;
       if (value < least) least = value;
     }
     if (least > max) return max + 1;
-    [beforeLast, last, current] = [last, current, beforeLast];
+    const free = beforeLast;
+    beforeLast = last;
+    last = current;
+    current = free;
   }
   return last[b.length]!;
 }

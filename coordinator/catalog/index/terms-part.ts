@@ -5,6 +5,9 @@ export const FIELDS = { genre: 'g', synopsis: 'o', person: 'p', title: 't' } as 
 export type Field = (typeof FIELDS)[keyof typeof FIELDS];
 export const ALL_FIELDS: readonly Field[] = ['t', 'p', 'g', 'o'];
 
+/** Beginnings of which the most frequent terms are remembered: what everybody types first. */
+const BEGINNINGS_KNOWN_MAX = 256;
+
 /** The terms of a segment in the order of their code units, and which movies have each, the most popular first. */
 export class TermsPart {
   readonly weightBytes: number;
@@ -15,6 +18,7 @@ export class TermsPart {
   readonly #textOffsets: Uint32Array;
   readonly #postingOffsets: Uint32Array;
   readonly #postings: Uint16Array;
+  readonly #frequent = new Map<string, Uint32Array>();
 
   constructor(bytes: Uint8Array) {
     const sections = unpackSections(bytes);
@@ -65,5 +69,22 @@ export class TermsPart {
   /** The terms that begin so: from the first number to before the second. */
   rangeOf(beginning: string): readonly [number, number] {
     return [this.firstFrom(beginning), this.firstFrom(`${beginning}\uffff`)];
+  }
+
+  /** Of the terms that begin so the most frequent ones. `countMax` is the same each time. */
+  frequentFrom(beginning: string, countMax: number): Uint32Array {
+    const known = this.#frequent.get(beginning);
+    if (known !== undefined) return known;
+    const [from, to] = this.rangeOf(beginning);
+    const count = to - from;
+    if (count <= countMax) return Uint32Array.from({ length: count }, (_, index) => from + index);
+    // Frequency and number in one, because sorting plain numbers is fast.
+    const ranked = Float64Array.from(
+      { length: count },
+      (_, index) => this.frequencyAt(from + index) * count + index,
+    );
+    const found = Uint32Array.from(ranked.sort().subarray(-countMax), (value) => from + (value % count));
+    if (this.#frequent.size < BEGINNINGS_KNOWN_MAX) this.#frequent.set(beginning, found);
+    return found;
   }
 }
