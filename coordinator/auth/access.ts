@@ -45,6 +45,8 @@ export const ACCESS = {
   'GET /readyz': anyone,
   'GET /metrics': anyone,
   'GET /openapi.json': anyone,
+  'GET /docs': anyone,
+  'GET /docs/reference.js': anyone,
   'GET /.well-known/jwks.json': anyone,
 
   'POST /api/v1/auth/register': anyone,

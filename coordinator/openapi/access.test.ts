@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ADMIN_TOKEN, Coordinators, type Session } from '../test-support/coordinators.ts';
 import { TokenForge } from '../test-support/forged-tokens.ts';
+import { documentedFetch } from './test-support/documented-answers.ts';
 
 /*
  * Walks the OpenAPI document and tries every operation as everybody. Who may call what is said here once more, in other
@@ -88,7 +89,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 async function send({ method, path }: OperationOf, token: string | undefined, id: string) {
   const stop = new AbortController();
   const hasBody = ['POST', 'PATCH'].includes(method);
-  const response = await fetch(world.urls[0]! + path.replace('{id}', id), {
+  const response = await documentedFetch(world.urls[0]! + path.replace('{id}', id), {
     method,
     signal: stop.signal,
     headers: {
