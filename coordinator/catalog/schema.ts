@@ -109,32 +109,56 @@ const onOrOff = z
 
 /** The query of `GET /movies`. */
 export const movieListQuerySchema = z.strictObject({
-  /** Words of title, director, genre and synopsis; the last one may be unfinished, all may be misspelt. */
-  q: z.string().max(QUERY_LENGTH_MAX).default(''),
-  /** May be repeated: the movie has all of them. */
-  genre: z.union([line(GENRE_LENGTH_MAX), z.array(line(GENRE_LENGTH_MAX)).max(GENRES_MAX)]).optional(),
-  director: line(NAME_LENGTH_MAX).optional(),
-  minScore: z.coerce.number().min(0).max(10).optional(),
-  maxScore: z.coerce.number().min(0).max(10).optional(),
-  yearFrom: z.coerce.number().int().min(0).max(9999).optional(),
-  yearTo: z.coerce.number().int().min(0).max(9999).optional(),
-  /** By default `relevance` with `q` and `popularity` without. */
-  sort: z.enum(['relevance', 'popularity', 'score', 'title', 'year', 'newest']).optional(),
-  limit: z.coerce.number().int().min(1).max(LIST_LENGTH_MAX).default(LIST_LENGTH_DEFAULT),
-  cursor: z.string().max(1000).optional(),
-  /** Whether to count genres, years and directors of everything that matches. */
-  facets: onOrOff,
+  q: z
+    .string()
+    .max(QUERY_LENGTH_MAX)
+    .default('')
+    .describe(
+      'Words of title, director, genre and synopsis; the last one may be unfinished unless a blank follows.',
+    ),
+  genre: z
+    .union([line(GENRE_LENGTH_MAX), z.array(line(GENRE_LENGTH_MAX)).max(GENRES_MAX)])
+    .optional()
+    .describe('May be repeated: the movie has all of them.'),
+  director: line(NAME_LENGTH_MAX)
+    .optional()
+    .describe('The whole name, in any case and with or without accents.'),
+  minScore: z.coerce.number().min(0).max(10).optional().describe('At least this score.'),
+  maxScore: z.coerce.number().min(0).max(10).optional().describe('At most this score.'),
+  yearFrom: z.coerce.number().int().min(0).max(9999).optional().describe('Of this year or later.'),
+  yearTo: z.coerce.number().int().min(0).max(9999).optional().describe('Of this year or earlier.'),
+  sort: z
+    .enum(['relevance', 'popularity', 'score', 'title', 'year', 'newest'])
+    .optional()
+    .describe('By default `relevance` with `q` and `popularity` without.'),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(LIST_LENGTH_MAX)
+    .default(LIST_LENGTH_DEFAULT)
+    .describe('How many movies at most.'),
+  cursor: z.string().max(1000).optional().describe('`nextCursor` of the page before, of the same query.'),
+  facets: onOrOff.describe('Whether to count genres, years and directors of everything that matches.'),
 });
 export type MovieListQuery = z.infer<typeof movieListQuerySchema>;
 
 export const suggestQuerySchema = z.strictObject({
-  q: z.string().max(QUERY_LENGTH_MAX),
-  limit: z.coerce.number().int().min(1).max(SUGGESTIONS_MAX).default(SUGGESTIONS_DEFAULT),
+  q: z.string().max(QUERY_LENGTH_MAX).describe('What has been typed so far.'),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(SUGGESTIONS_MAX)
+    .default(SUGGESTIONS_DEFAULT)
+    .describe('How many suggestions at most.'),
 });
 
 export const importQuerySchema = z.strictObject({
-  /** `atomic`: all or nothing. `keep-going`: what can be taken. */
-  mode: z.enum(['atomic', 'keep-going']).default('keep-going'),
+  mode: z
+    .enum(['atomic', 'keep-going'])
+    .default('keep-going')
+    .describe('`atomic`: all or nothing. `keep-going`: what can be taken.'),
 });
 
 /** A movie as the API shows it. */
