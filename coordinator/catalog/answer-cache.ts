@@ -27,7 +27,8 @@ export class AnswerCache {
     this.#version = options.version;
   }
 
-  async get(key: string, make: () => Promise<unknown>): Promise<CachedAnswer> {
+  /** `make` resolves with JSON. */
+  async get(key: string, make: () => Promise<string>): Promise<CachedAnswer> {
     const version = this.#version();
     const entry = this.#entries.get(key);
     if (entry !== undefined) {
@@ -54,9 +55,9 @@ export class AnswerCache {
     this.#pending.clear();
   }
 
-  async #make(key: string, version: number, make: () => Promise<unknown>): Promise<Entry> {
+  async #make(key: string, version: number, make: () => Promise<string>): Promise<Entry> {
     const madeAtMs = this.#clock.monotonicMs();
-    const json = JSON.stringify(await make());
+    const json = await make();
     const etag = `"${createHash('sha1').update(json).digest('base64url')}"`;
     const entry = { json, etag, version, madeAtMs };
     if (this.#version() === version) {
