@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { copyTemplate } from '../../coordinator/database/test-support/directory-template.ts';
+import { copyMadeOnce } from './made-once.ts';
 
 const run = promisify(execFile);
 const DEBIAN_ROOT = '/usr/lib/postgresql';
@@ -134,7 +134,7 @@ async function fillDataDirectory(data: string, bin: string, account: Account | u
   const { stdout: version } = await run(path.join(bin, 'postgres'), ['--version'], { ...account });
   const uid = account?.uid ?? process.getuid?.() ?? 0;
   const name = `${version.trim().replaceAll(/[^\w.]+/g, '-')}-${uid}`;
-  await copyTemplate(name, data, async (made) => {
+  await copyMadeOnce(name, data, async (made) => {
     // The user may have no way into the directory of caches.
     const own = await mkdtemp(path.join(tmpdir(), 'orbit-pg-'));
     try {

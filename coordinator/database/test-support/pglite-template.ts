@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyMadeOnce } from '../../../tests/support/made-once.ts';
 import { openDatabase } from '../database.ts';
 import { openPglite } from '../pglite.ts';
-import { copyTemplate } from './directory-template.ts';
 import { silentLogger } from './silent-logger.ts';
 
 const MANIFEST = new URL('../../../node_modules/@electric-sql/pglite/package.json', import.meta.url);
@@ -16,7 +16,7 @@ export const UNSYNCED_PGLITE = new URL('./unsynced-pglite.ts', import.meta.url);
 /** Makes the data directory one where PGlite was started before, and is without tables. */
 export async function copyEmptyPglite(dataDir: string): Promise<void> {
   const key = await hashOf([fileURLToPath(MANIFEST), path.join(SOURCES, 'pglite.ts')]);
-  await copyTemplate(`pglite-empty-${key}`, dataDir, async (made) => {
+  await copyMadeOnce(`pglite-empty-${key}`, dataDir, async (made) => {
     const pglite = await openPglite({ dataDir: made, onLogLine: () => {} });
     await pglite.close();
   });
@@ -31,7 +31,7 @@ export async function copyMigratedPglite(dataDir: string): Promise<void> {
       path.join(SOURCES, file),
     ),
   ]);
-  await copyTemplate(`pglite-migrated-${key}`, dataDir, async (made) => {
+  await copyMadeOnce(`pglite-migrated-${key}`, dataDir, async (made) => {
     await copyEmptyPglite(made);
     const database = await openDatabase({
       dataDir: made,
