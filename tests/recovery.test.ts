@@ -136,7 +136,7 @@ it('brings back every video as it was, and none that was deleted', async () => {
   // A second recovery over the recovered database is refused.
   await cluster.cluster.coordinator.stop();
   expect(await recover(['--nodes', nodeUrls()])).toMatchObject({ code: 2 });
-});
+}, 120_000);
 
 it('asks about a video whose deletion a node missed, and obeys', async () => {
   const deleted = await cluster.upload(randomBytes(1000), '?title=Deleted');
