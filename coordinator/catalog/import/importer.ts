@@ -60,6 +60,7 @@ export class Importer implements AsyncDisposable {
   readonly #options: ImporterOptions;
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
+  #isRunning = false;
 
   constructor(options: ImporterOptions) {
     this.#options = options;
@@ -94,8 +95,6 @@ export class Importer implements AsyncDisposable {
       await leases.release(LEASE);
     }
   }
-
-  #isRunning = false;
 
   /** Ends what a coordinator that died has left. */
   async recoverOnce(): Promise<void> {
@@ -199,6 +198,7 @@ class ImportRun {
   readonly #mode: Mode;
   readonly #signal: AbortSignal;
   readonly #calls: ImportCalls;
+  readonly #underWay = new Set<Promise<unknown>>();
   #lastId: string;
 
   constructor(options: ImporterOptions, importId: string, mode: Mode, signal: AbortSignal) {
@@ -238,7 +238,10 @@ class ImportRun {
       else if (message.kind === 'done') outcome.resolve(message.outcome);
       else {
         const { id, name, args } = message;
-        this.#call(name, args).then((value) => send({ kind: 'answer', id, value }), fail);
+        const call: Promise<unknown> = this.#call(name, args)
+          .then((value) => send({ kind: 'answer', id, value }), fail)
+          .finally(() => this.#underWay.delete(call));
+        this.#underWay.add(call);
       }
     });
     outcome.promise.catch(() => {});
@@ -248,6 +251,8 @@ class ImportRun {
     } finally {
       this.#signal.removeEventListener('abort', onAbort);
       await worker.terminate();
+      // What is taken back must not arrive later.
+      await Promise.all(this.#underWay);
     }
   }
 
