@@ -17,7 +17,7 @@ beforeAll(async () => {
   await copyEmptyPglite(dataDir);
   // Nothing here depends on the disk.
   handle = await openDatabase({ dataDir, logger, pgliteEntry: UNSYNCED_PGLITE });
-  await run('create table filler (id integer, text text)');
+  await anew();
   maintenance = new PgliteMaintenance({ database: handle.kysely, clock: systemClock, logger });
 });
 afterAll(async () => {
@@ -26,6 +26,10 @@ afterAll(async () => {
 });
 
 const run = async <Row>(statement: string) => (await sql.raw<Row>(statement).execute(handle.kysely)).rows;
+const anew = async () => {
+  await run('drop table if exists filler');
+  await run('create table filler (id integer, text text)');
+};
 const fill = (rows: number) =>
   run(`insert into filler select id, repeat('x', 1000) from generate_series(1, ${rows}) as id`);
 const redo = async () =>
@@ -62,7 +66,22 @@ test('the write-ahead log stays small whatever is written', async () => {
   expect(segments.length).toBeLessThanOrEqual(6);
 });
 
+test('a table that only grows is analyzed and not vacuumed', async () => {
+  const seen = async () =>
+    await run<{ vacuums: number; analyzes: number }>(
+      "select vacuum_count as vacuums, analyze_count as analyzes from pg_stat_user_tables where relname = 'filler'",
+    );
+  await anew();
+  await fill(5000);
+  await maintenance.runOnce();
+  expect(await seen()).toEqual([{ vacuums: 0, analyzes: 1 }]);
+  await run('delete from filler where id <= 4000');
+  await maintenance.runOnce();
+  expect(await seen()).toEqual([{ vacuums: 1, analyzes: 2 }]);
+});
+
 test('a table is vacuumed when much of it is dead', async () => {
+  await anew();
   await fill(5000);
   await maintenance.runOnce();
   expect(await deadRows()).toBe(0);

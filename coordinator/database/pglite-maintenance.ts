@@ -41,7 +41,7 @@ export class PgliteMaintenance implements AsyncDisposable {
     await this.#loop;
   }
 
-  /** Vacuums the one table that needs it most, if any does, and makes a checkpoint if one is due. */
+  /** Vacuums or analyzes the one table that needs it most, if any does, and makes a checkpoint if one is due. */
   async runOnce(): Promise<void> {
     // In this order, because vacuuming writes too.
     await this.#vacuumOne();
@@ -64,13 +64,20 @@ export class PgliteMaintenance implements AsyncDisposable {
     const { database } = this.#options;
     // Counts stay with the session until it is idle, which PGlite's never is.
     await sql`select pg_stat_force_next_flush()`.execute(database);
-    const { rows } = await sql<{ name: string; changed: number }>`
-      select format('%I.%I', schemaname, relname) as name, n_dead_tup + n_mod_since_analyze as changed
-      from pg_stat_user_tables
-      where n_dead_tup + n_mod_since_analyze > ${VACUUM_ROWS_MIN}::integer + ${VACUUM_ROWS_SHARE}::float8 * n_live_tup
-      order by changed desc limit 1
+    const { rows } = await sql<{ name: string; dead: number; changed: number; is_dead: boolean }>`
+      select format('%I.%I', schemaname, relname) as name, n_dead_tup as dead, n_mod_since_analyze as changed,
+        n_dead_tup > bound as is_dead
+      from (
+        select *, ${VACUUM_ROWS_MIN}::integer + ${VACUUM_ROWS_SHARE}::float8 * n_live_tup as bound
+        from pg_stat_user_tables
+      ) as tables
+      where n_dead_tup > bound or n_mod_since_analyze > bound
+      order by n_dead_tup + n_mod_since_analyze desc limit 1
     `.execute(database);
-    for (const { name, changed } of rows) await this.#run(`vacuum (analyze) ${name}`, { changed });
+    for (const { name, dead, changed, is_dead: isDead } of rows) {
+      // Rows that are only new need no vacuum, which would read the whole table while everybody waits.
+      await this.#run(`${isDead ? 'vacuum (analyze)' : 'analyze'} ${name}`, { dead, changed });
+    }
   }
 
   async #run(statement: string, why: Record<string, number>): Promise<void> {

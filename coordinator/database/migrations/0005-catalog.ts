@@ -26,6 +26,27 @@ const STATEMENTS = [
     created_at timestamptz(3) not null default now(),
     updated_at timestamptz(3) not null default now()
   )`,
+  // They are found by ids and identities alone: little has to be known of them, and a sample of few rows is taken quickly.
+  ...[
+    'id',
+    'title',
+    'original_title',
+    'year',
+    'directors',
+    'genres',
+    'score',
+    'popularity',
+    'runtime_minutes',
+    'synopsis',
+    'poster',
+    'video_id',
+    'identity',
+    'imported',
+    'import_id',
+    'version',
+    'created_at',
+    'updated_at',
+  ].map((column) => sql`alter table movies alter column ${sql.ref(column)} set statistics 10`),
   sql`create index movies_identity on movies (identity)`,
   sql`create index movies_video on movies (video_id) where video_id is not null`,
   // Whoever deletes a video knows nothing of movies, but the movie's entity tag has to change.
