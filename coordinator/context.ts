@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logging/logger.ts';
 import { deriveKey } from '../lib/signing/signed-url.ts';
 import { type Accounts, openAccounts } from './accounts.ts';
 import { openBytePath } from './byte-path.ts';
+import { ObjectDigester } from './chunks/object-digester.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { createEventRoutes } from './cluster/event-routes.ts';
@@ -42,6 +43,7 @@ import { Quotas } from './videos/quotas.ts';
 import { RecordBackfill } from './videos/record-backfill.ts';
 import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
 import { VideoService } from './videos/service.ts';
+import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
@@ -267,6 +269,8 @@ export async function openContext(
       cachedChunksMax: LIMITS.cachedChunksMax,
     }),
   );
+  const digester = new ObjectDigester({ placement: cluster, requests, clock });
+  const sha256Backfill = new Sha256Backfill({ videos, service, objects, digester, leases, clock, logger });
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
 
@@ -360,6 +364,8 @@ export async function openContext(
       stack.use(repairer);
       backfill.start();
       stack.use(backfill);
+      sha256Backfill.start();
+      stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },

@@ -28,11 +28,14 @@ export interface WriteOptions {
 
 /** What was read from a source. */
 export interface ObjectContent extends Omit<StoredObject, 'record'> {
+  readonly sha256: Uint8Array;
   /** The object's first bytes, at most 4 KiB, for content sniffing. */
   readonly head: Uint8Array;
 }
 
-export interface WrittenObject extends ObjectContent, StoredObject {}
+export interface WrittenObject extends ObjectContent {
+  readonly record: readonly ChunkRef[];
+}
 
 /** A range of an object whose first byte is at hand: from here on only the death of every owner can stop it. */
 export interface ObjectReading {

@@ -76,8 +76,9 @@ export type ObjectState = 'open' | 'committed';
 export interface ObjectsTable {
   id: string;
   state: ObjectState;
-  /** Null while open, like `sha256`. */
+  /** Null while open. */
   size: number | null;
+  /** Null while open, and as long as nobody has computed it. */
   sha256: Uint8Array | null;
   /** Null when committed. */
   lease_expires_at: Date | null;
@@ -117,7 +118,8 @@ export interface VideosTable {
   filename: string | null;
   content_type: string;
   size: number;
-  sha256: Uint8Array;
+  /** Null as long as nobody has computed it. */
+  sha256: Uint8Array | null;
   /** Grows with every edit; the entity tag is made of it. */
   version: Generated<number>;
   created_at: Generated<Date>;

@@ -289,7 +289,7 @@ function toJson(video: Video, url: string): VideoJson {
     filename: video.filename,
     contentType: video.contentType,
     size: video.size,
-    sha256: Buffer.from(video.sha256).toString('hex'),
+    sha256: video.sha256 && Buffer.from(video.sha256).toString('hex'),
     createdAt: video.createdAt.toISOString(),
     updatedAt: video.updatedAt.toISOString(),
     links: { content: `${url}/content` },

@@ -98,8 +98,11 @@ export const videoSchema = z.object({
   filename: z.string().nullable(),
   contentType: z.string(),
   size: z.int().positive(),
-  /** Hex. */
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Hex; null as long as it has not been computed, which happens after a direct upload. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
   links: z.object({ content: z.string() }),

@@ -155,9 +155,29 @@ export class VideoService implements AsyncDisposable {
       this.#contents.invalidate(id);
       return changed;
     }
-    throw new AppError<ErrorCode>('conflict', 'The video is being changed by others all the time.', {
-      retryable: true,
-    });
+    throw tooManyChanges();
+  }
+
+  /** Notes the SHA-256 of a video that has none yet; nothing happens when it is gone or has one. Rejects like `change`. */
+  async fillSha256(id: string, sha256: Uint8Array): Promise<void> {
+    const { videos, records, announceChange } = this.#options;
+    for (let attempt = 1; attempt <= EDIT_ATTEMPTS_MAX; attempt++) {
+      const current = await videos.find(id);
+      if (current === null || current.sha256 !== null) return;
+      const { version } = current;
+      const filled = await records.replace(
+        { ...current, sha256, version: version + 1 },
+        async (transaction) => {
+          const video = await videos.fillSha256(transaction, id, sha256, { version });
+          if (video !== null) await announceChange(transaction, id);
+          return video;
+        },
+      );
+      if (filled === null) continue;
+      this.#contents.invalidate(id);
+      return;
+    }
+    throw tooManyChanges();
   }
 
   /**
@@ -286,6 +306,12 @@ export function videoNotFound(id: string): AppError {
 
 function throwNotFound(id: string): never {
   throw videoNotFound(id);
+}
+
+function tooManyChanges(): AppError {
+  return new AppError<ErrorCode>('conflict', 'The video is being changed by others all the time.', {
+    retryable: true,
+  });
 }
 
 function preconditionFailed(): AppError {

@@ -111,6 +111,37 @@ export class SqlVideoRepository implements VideoRepository {
     return row ? toVideo(row) : null;
   }
 
+  async fillSha256(
+    transaction: Transaction,
+    id: string,
+    sha256: Uint8Array,
+    { version }: { readonly version: number },
+  ): Promise<Video | null> {
+    const row = await transaction
+      .updateTable('videos')
+      .set((eb) => ({ sha256, version: eb('version', '+', 1) }))
+      .where('id', '=', id)
+      .where('version', '=', version)
+      .where('sha256', 'is', null)
+      .returningAll()
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    await transaction.updateTable('objects').set({ sha256 }).where('id', '=', row.object_id).execute();
+    return toVideo(row);
+  }
+
+  async withoutSha256(limit: number, after?: string): Promise<Video[]> {
+    const rows = await this.#database
+      .selectFrom('videos')
+      .selectAll()
+      .where('sha256', 'is', null)
+      .$if(after !== undefined, (query) => query.where('id', '>', after!))
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map(toVideo);
+  }
+
   async withoutRecord(limit: number, after?: string): Promise<string[]> {
     const rows = await this.#database
       .selectFrom('videos')
