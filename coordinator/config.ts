@@ -99,6 +99,7 @@ const environmentSchema = z.object({
   SWEEP_INTERVAL: duration(1).default(300_000),
   SWEEP_MIN_AGE: duration(0).default(60_000),
   UPLOAD_LEASE: duration(1).default(120_000),
+  UPLOAD_EXPIRY: duration(1000).default(2 * 86_400_000),
   UPLOAD_IDLE_TIMEOUT: duration(1).default(60_000),
   READ_STALL_TIMEOUT: duration(1).default(1000),
   COPY_TIMEOUT: duration(1).default(15_000),

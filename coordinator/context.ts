@@ -37,6 +37,8 @@ import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
+import { openUploads } from './uploads/open-uploads.ts';
+import { createUploadRoutes, UPLOAD_HEADERS, uploadDiscovery } from './uploads/routes.ts';
 import { ContentCors } from './videos/content-cors.ts';
 import { ContentResponder } from './videos/content-response.ts';
 import { Quotas } from './videos/quotas.ts';
@@ -274,6 +276,25 @@ export async function openContext(
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
 
+  const uploads = await openUploads(stack, {
+    ...{
+      database,
+      store,
+      objects,
+      videos,
+      records,
+      quotas,
+      inTransaction,
+      coordinatorId,
+      clock,
+      logger,
+      stopping,
+    },
+    expiryMs: config.UPLOAD_EXPIRY,
+    leaseMs: config.UPLOAD_LEASE,
+    uploadBytesMax: config.MAX_VIDEO_SIZE,
+  });
+
   // 4. Accounts and the routes.
   const accounts = await openAccounts(stack, {
     config,
@@ -328,6 +349,8 @@ export async function openContext(
     metrics,
     gate: accounts.gate,
     corsOrigins: config.CORS_ORIGINS,
+    exposedHeaders: UPLOAD_HEADERS,
+    discovery: { '/uploads': uploadDiscovery(config.MAX_VIDEO_SIZE) },
     system: [
       createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
       accounts.keySet,
@@ -336,6 +359,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      createUploadRoutes({ ...uploads, videos: service, basePath: API_PREFIX }),
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),

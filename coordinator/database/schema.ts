@@ -28,6 +28,7 @@ export interface Schema {
   signing_keys: SigningKeysTable;
   rate_limits: RateLimitsTable;
   audit_events: AuditEventsTable;
+  uploads: UploadsTable;
   owner_usage: OwnerUsageTable;
   quota_reservations: QuotaReservationsTable;
 }
@@ -320,6 +321,39 @@ export interface AuditEventsTable {
   address: string | null;
   request_id: string | null;
   details: JsonColumn;
+}
+
+/** `partial`: to be a part of a `final` one, which is made of parts. */
+export type UploadKind = 'whole' | 'partial' | 'final';
+
+/** Resumable uploads; completed ones for a while. */
+export interface UploadsTable {
+  id: string;
+  /** Null for a part that has become one. */
+  object_id: string | null;
+  /** Null is an operator. */
+  owner_id: string | null;
+  kind: UploadKind;
+  /** Null as long as nobody has said. */
+  length: number | null;
+  /** Bytes that are stored and have rows in `chunks`. */
+  received: Generated<number>;
+  chunk_count: Generated<number>;
+  metadata: JsonColumn;
+  /** Of a final one, as the client named its parts. */
+  concat: string | null;
+  /** What a part has become a part of. */
+  final_id: string | null;
+  /** Set when it is complete. */
+  video_id: string | null;
+  /** The coordinator that takes its bytes, until the lock expires. */
+  holder: string | null;
+  /** Grows with every holder: a late one can store nothing. */
+  fence: Generated<number>;
+  held_since: Date | null;
+  lock_expires_at: Date | null;
+  expires_at: Date;
+  created_at: Generated<Date>;
 }
 
 /** What an owner has and has reserved; without a row nothing. Kept by triggers and by `Quotas`. */

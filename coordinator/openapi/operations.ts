@@ -31,6 +31,9 @@ import {
   rebalanceSchema,
 } from '../rebalance/schema.ts';
 import { shortListSchema } from '../repair/schema.ts';
+import { DRAFT_CONTENT_TYPE } from '../uploads/draft-headers.ts';
+import { uploadSchema } from '../uploads/schema.ts';
+import { TUS_CONTENT_TYPE } from '../uploads/tus-headers.ts';
 import {
   contentQuerySchema,
   listQuerySchema,
@@ -152,6 +155,25 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
     body: playbackSchema,
     status: 200,
     answer: playbackAnswerSchema,
+  },
+
+  'POST /api/v1/uploads': {
+    summary: 'Begin a resumable upload: tus 1.0.0, or resumable uploads for HTTP (draft 12)',
+    body: [TUS_CONTENT_TYPE, '*/*'],
+    status: 201,
+  },
+  'GET /api/v1/uploads/{id}': { summary: 'How far an upload is', status: 200, answer: uploadSchema },
+  'HEAD /api/v1/uploads/{id}': { summary: 'Where an upload goes on', status: 200 },
+  'PATCH /api/v1/uploads/{id}': {
+    summary: 'Add bytes to an upload',
+    body: [TUS_CONTENT_TYPE, DRAFT_CONTENT_TYPE],
+    status: 204,
+  },
+  'DELETE /api/v1/uploads/{id}': { summary: 'Give an upload up', status: 204 },
+  'POST /api/v1/uploads/{id}': {
+    summary: 'PATCH, HEAD or DELETE, as X-HTTP-Method-Override says',
+    body: [TUS_CONTENT_TYPE, DRAFT_CONTENT_TYPE],
+    status: 204,
   },
 
   'GET /api/v1/admin/nodes': { summary: 'Storage nodes', status: 200, answer: 'object' },

@@ -7,10 +7,9 @@ import type { ErrorCode } from '../errors.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { describeContent, type VideoContent } from './content.ts';
+import { describeVideo } from './describe-video.ts';
 import { assertDigests } from './digest.ts';
-import { titleOf } from './filename.ts';
 import { EDIT_ATTEMPTS_MAX } from './limits.ts';
-import { decideMediaType } from './media-type.ts';
 import type { Quotas } from './quotas.ts';
 import type { Upload } from './upload.ts';
 import type { UploadLeases } from './upload-leases.ts';
@@ -243,27 +242,13 @@ export class VideoService implements AsyncDisposable {
     ownerId: string | null,
   ): Promise<Video> {
     const metadata = await upload.finish();
-    if (content.size === 0) {
-      throw new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
-    }
-    assertDigests(metadata.digests, content.sha256);
-    const filename = metadata.filename ?? null;
-    const now = new Date(this.#options.clock.nowMs());
-    return {
-      id: this.#options.createId(),
-      objectId,
-      ownerId,
-      visibility: metadata.visibility ?? 'public',
-      title: metadata.title ?? (filename === null ? 'Untitled' : titleOf(filename)),
-      description: metadata.description ?? '',
-      filename,
-      contentType: await decideMediaType(metadata.contentType, content.head),
-      size: content.size,
-      sha256: content.sha256,
-      version: 1,
-      createdAt: now,
-      updatedAt: now,
-    };
+    const { size, sha256, head } = content;
+    const { createId, clock } = this.#options;
+    const at = new Date(clock.nowMs());
+    const uploaded = { id: createId(), objectId, ownerId, size, sha256, head: () => head, at };
+    const video = await describeVideo(uploaded, metadata);
+    assertDigests(metadata.digests, sha256);
+    return video;
   }
 
   /** Undoes an upload unless the database says that it was committed; tells whether it was. */

@@ -53,6 +53,7 @@ describe.each(ENGINES)('the backfill of SHA-256 values on %s', (engine) => {
       ...shared,
       videos,
       records,
+      quotas: { open: (objectId) => objects.open(objectId, 60_000), grow: async () => {} },
       leases: new UploadLeases({ objects, leaseMs: 60_000, logger: silentLogger }),
       logger: silentLogger,
       announceChange: async () => {},

@@ -15,7 +15,7 @@ export class SqlVideoRepository implements VideoRepository {
     this.#database = database;
   }
 
-  async insert(video: Video, stored: StoredObject): Promise<void> {
+  async insert(video: Video, stored: StoredObject, within?: Transaction): Promise<void> {
     // One statement, because each is a way to the database and back.
     const { rows } = await sql`
       ${withCommitted(video.objectId, stored)}
@@ -29,7 +29,7 @@ export class SqlVideoRepository implements VideoRepository {
         ${video.createdAt}::timestamptz, ${video.updatedAt}::timestamptz
       from committed
       returning id
-    `.execute(this.#database);
+    `.execute(within ?? this.#database);
     if (rows.length === 0) {
       throw new AppError<ErrorCode>('upload_expired', 'The upload took too long and was given up.');
     }

@@ -55,10 +55,11 @@ export interface VideoPosition {
 
 export interface VideoRepository {
   /**
-   * Commits the video's object, which is open, and inserts the video: both or neither. Throws `upload_expired` when the
-   * object is not open any more.
+   * Commits the video's object, which is open, and inserts the video: both or neither, or inside the caller's transaction.
+   * Chunks of the object that have rows already are not among the stored ones. Throws `upload_expired` when the object is
+   * not open any more.
    */
-  insert(video: Video, stored: StoredObject): Promise<void>;
+  insert(video: Video, stored: StoredObject, within?: Transaction): Promise<void>;
   find(id: string): Promise<Video | null>;
   /** At most `limit` videos that the audience may list, newest first (by createdAt, then id), from behind `after`. */
   list(page: VideoPage): Promise<Video[]>;

@@ -51,9 +51,32 @@ const STATEMENTS = [
     end $$`,
   sql`create trigger quota_reservations_gone after delete on quota_reservations
     for each row execute function give_back_reservation()`,
+
+  // The chunks of an upload under way stand in chunks, under its open object, whose lease runs as long as the upload may.
+  sql`create table uploads (
+    id uuid primary key,
+    object_id uuid unique references objects (id) on delete cascade,
+    owner_id uuid,
+    kind text not null check (kind in ('whole', 'partial', 'final')),
+    length bigint,
+    received bigint not null default 0,
+    chunk_count integer not null default 0,
+    metadata jsonb not null,
+    concat text,
+    final_id uuid,
+    video_id uuid,
+    holder uuid,
+    fence bigint not null default 0,
+    held_since timestamptz(3),
+    lock_expires_at timestamptz(3),
+    expires_at timestamptz(3) not null,
+    created_at timestamptz(3) not null default clock_timestamp()
+  )`,
+  sql`create index uploads_expiry on uploads (expires_at)`,
+  sql`create index uploads_final on uploads (final_id) where final_id is not null`,
 ];
 
-/** What each owner may store. */
+/** Resumable uploads, and what each owner may store. */
 export const uploads: Migration = {
   async up(database: Kysely<unknown>): Promise<void> {
     for (const statement of STATEMENTS) await statement.execute(database);
