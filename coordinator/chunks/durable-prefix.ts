@@ -45,7 +45,8 @@ export class DurablePrefix {
     return this.#named.has(id);
   }
 
-  add(ref: ChunkRef, acknowledged: Promise<void>): void {
+  /** Notes the chunk once the promise has resolved and its turn has come. */
+  add(ref: ChunkRef, acknowledged: Promise<unknown>): void {
     // There is a gap before it.
     if (this.#hasFailed) return;
     const entry: Entry = { ref, isAcknowledged: false };

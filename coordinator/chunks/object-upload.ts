@@ -63,9 +63,10 @@ export class ObjectUpload {
     const ref = refOf(id, chunk);
     this.chunks.push(ref);
     this.#size += chunk.length;
-    const room = this.#send(ref, chunk);
-    if (admit === undefined) return room;
-    return Promise.all([admit(this.#size), room]).then(() => {});
+    const admitted = admit?.(this.#size);
+    const room = this.#send(ref, chunk, admitted);
+    if (admitted === undefined) return room;
+    return Promise.all([admitted, room]).then(() => {});
   }
 
   /** Sends the record, in as many chunks as it takes; resolves when all of it is on its way. */
@@ -84,11 +85,12 @@ export class ObjectUpload {
     }
   }
 
-  #send(ref: ChunkRef, chunk: OutgoingPages): Promise<void> | undefined {
+  #send(ref: ChunkRef, chunk: OutgoingPages, admitted?: Promise<void>): Promise<void> | undefined {
     const { outbox, writer, chunksInFlight, onChunkSettled } = this.#parts;
     const offer = outbox.offer(chunk.pages, chunk.length);
     const write = writer.store({ ref, pages: chunk.pages, sourceUrl: offer.url }, this.signal);
-    this.#options.durable?.add(ref, write.acknowledged);
+    const { durable } = this.#options;
+    durable?.add(ref, admitted ? Promise.all([write.acknowledged, admitted]) : write.acknowledged);
     this.#inFlight += 1;
     write.acknowledged
       .catch((error) => this.fail(error))

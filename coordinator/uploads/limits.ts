@@ -8,6 +8,10 @@ export const LOCK_RENEWAL_MS = 2000;
 export const LOCK_WAIT_MAX_MS = 12_000;
 /** How often it looks whether that is so; a message mostly comes first. */
 export const LOCK_POLL_MS = 250;
+/** A request that is asked to let go goes on until no byte has come for so long ... */
+export const LULL_MS = 100;
+/** ... but no longer than this. */
+export const LULL_WAIT_MAX_MS = 2000;
 /** How long a request that was cut off, or has to let go, may take to store what had come. */
 export const FLUSH_MAX_MS = 5000;
 

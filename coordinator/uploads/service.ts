@@ -12,6 +12,7 @@ import type { Quotas } from '../videos/quotas.ts';
 import type { Checksum } from './checksum.ts';
 import type { UploadCompletion } from './completion.ts';
 import { FLUSH_MAX_MS, TAIL_BYTES_MAX, TAIL_BYTES_MIN, TAIL_RATIO_MAX, TAILS_MAX } from './limits.ts';
+import { Lull } from './lull.ts';
 import type { RunningHashes } from './running-hashes.ts';
 import type { UploadDescription } from './schema.ts';
 import {
@@ -181,6 +182,9 @@ export class UploadService implements AsyncDisposable {
     }
     const length = await this.#settleLength(upload, addition);
     if (length !== null && offset + (bodyBytes ?? 0) > length) throw tooLong(length);
+    if (length === null && bodyBytes !== undefined) {
+      await this.#options.quotas.grow(upload.objectId!, offset + bodyBytes);
+    }
     const now =
       bodyBytes === 0 ? { ...upload, length } : await this.#append(held, { ...upload, length }, addition);
     const isLast = ends === 'byLength' ? isWhole(now) : ends === 'last';
@@ -224,6 +228,7 @@ export class UploadService implements AsyncDisposable {
     let now = upload;
     let nextIndex = firstIndex;
     let tailBytes = tail?.bytes.length ?? 0;
+    using lull = new Lull(this.#options.clock, held.signal);
     const persist = async (chunks: readonly ChunkRef[]) => {
       const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0) - tailBytes;
       const wanted = { chunks, firstIndex: nextIndex, received: now.received, bytes };
@@ -241,12 +246,13 @@ export class UploadService implements AsyncDisposable {
         prefix: tail?.bytes,
         hash: {
           update: (bytes) => {
+            lull.noteBytes();
             running?.update(bytes);
             checksum?.update(bytes);
           },
         },
         limitBytes: known - upload.received,
-        signal: AbortSignal.any([addition.signal, held.signal]),
+        signal: AbortSignal.any([addition.signal, lull.signal]),
         flushMaxMs: FLUSH_MAX_MS,
         ...(length === null && {
           admit: (sizeBytes: number) => quotas.grow(objectId, upload.received + sizeBytes),

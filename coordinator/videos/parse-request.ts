@@ -27,6 +27,7 @@ export function assertWhole(incoming: IncomingMessage): void {
 /** Aborts when the connection closes before the answer was sent. */
 export function goneSignal(outgoing: ServerResponse): AbortSignal {
   const controller = new AbortController();
+  if (outgoing.closed) controller.abort(incompleteBody());
   outgoing.once('close', () => {
     if (!outgoing.writableFinished) controller.abort(incompleteBody());
   });
