@@ -50,6 +50,13 @@ export interface Answer {
   readonly interim: readonly { readonly status: number; readonly headers: Record<string, string> }[];
 }
 
+export interface WorldOptions {
+  readonly count?: number;
+  readonly expiryMs?: number;
+  readonly idleMs?: number;
+  readonly corsOrigins?: readonly string[];
+}
+
 export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
@@ -84,14 +91,11 @@ export class UploadWorld implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  static async open(
-    engine: Engine,
-    options: { readonly count?: number; readonly expiryMs?: number; readonly idleMs?: number } = {},
-  ): Promise<UploadWorld> {
+  static async open(engine: Engine, options: WorldOptions = {}): Promise<UploadWorld> {
     const stack = new AsyncDisposableStack();
     const world = new UploadWorld(stack.use(await openTestDatabase(engine)), stack);
     for (let index = 0; index < (options.count ?? 1); index++) {
-      await world.#start(options.expiryMs ?? 3_600_000, options.idleMs ?? 20_000);
+      await world.#start(options);
     }
     return world;
   }
@@ -239,7 +243,11 @@ export class UploadWorld implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 
-  async #start(expiryMs: number, idleMs: number): Promise<void> {
+  async #start({
+    expiryMs = 3_600_000,
+    idleMs = 20_000,
+    corsOrigins = ['https://videos.example'],
+  }: WorldOptions): Promise<void> {
     const stack = this.#stack;
     const stopping = new AbortController();
     stack.defer(() => stopping.abort(new Error('the test is over')));
@@ -290,7 +298,7 @@ export class UploadWorld implements AsyncDisposable {
       logger: createLogger({ name: 'test', level: 'silent' }),
       metrics: new Metrics(),
       gate,
-      corsOrigins: ['https://videos.example'],
+      corsOrigins,
       exposedHeaders: UPLOAD_HEADERS,
       discovery: { '/uploads': uploadDiscovery(UPLOAD_BYTES_MAX) },
       system: [],
