@@ -66,16 +66,14 @@ export class UploadCompletion {
    * Makes the upload a video; the caller holds it. Whether that was done the database knows, so it may be tried again.
    * Rejects with `write_quorum_unavailable` and the like; the upload stays what it was then.
    */
-  async complete(
-    upload: StoredUpload,
-    sha256: Uint8Array | null,
-    signal: AbortSignal,
-  ): Promise<StoredUpload> {
+  async complete(upload: StoredUpload, sha256: Uint8Array | null): Promise<StoredUpload> {
     const { repository, videos } = this.#options;
     const { ownerId, received: size, description } = upload;
     const objectId = upload.objectId!;
     const chunks = await repository.chunks(objectId);
     const content = { id: upload.id, objectId, ownerId, size, sha256, chunks, description };
+    // Whoever asks for the upload now waits: two that ask by turns would keep it from being completed for ever.
+    const { signal } = new AbortController();
     await this.#store(content, signal, async (transaction, video, record) => {
       if (!(await repository.complete(transaction, upload, video.id)))
         throw takenOver('The upload was taken over.');

@@ -11,6 +11,7 @@ import { type Checksum, digestChecksum, parseChecksum } from './checksum.ts';
 import type { UploadCompletion } from './completion.ts';
 import type { Addition, UploadService } from './service.ts';
 import { uploadNotFound } from './upload-errors.ts';
+import { isUploadId } from './upload-id.ts';
 
 export interface UploadRoutesDeps {
   readonly service: UploadService;
@@ -31,7 +32,7 @@ export const VIDEO_ID_HEADER = 'orbitvids-video-id';
 
 export function uploadIdOf(c: UploadContext): string {
   const id = (c.req.param('id') ?? '').toLowerCase();
-  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return id;
+  if (isUploadId(id)) return id;
   throw uploadNotFound(id);
 }
 

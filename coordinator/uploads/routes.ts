@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono';
-import { AppError } from '../../lib/errors/app-error.ts';
+import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { essenceOf } from '../videos/media-type.ts';
 import { completenessOf, DRAFT_CONTENT_TYPE, formatLimits } from './draft-headers.ts';
@@ -14,6 +14,7 @@ import {
 import type { UploadJson } from './schema.ts';
 import { TUS_CONTENT_TYPE, TUS_VERSION, throwMalformed, tusDiscovery } from './tus-headers.ts';
 import { tusCreate, tusDelete, tusHead, tusPatch } from './tus-routes.ts';
+import { isUploadId } from './upload-id.ts';
 import type { StoredUpload } from './upload-repository.ts';
 
 const ACCEPTED = `${DRAFT_CONTENT_TYPE}, ${TUS_CONTENT_TYPE}`;
@@ -64,7 +65,9 @@ export function createUploadRoutes(deps: UploadRoutesDeps): Hono<UploadEnv> {
 
   routes.post('/uploads', async (c) => {
     if (isTus(c)) return await tusCreate(deps, c);
-    if (completenessOf(c.env.incoming.headers) !== undefined) return await draftCreate(deps, c);
+    if (completenessOf(c.env.incoming.headers) !== undefined) {
+      return await cutOffSilent(c, draftCreate(deps, c));
+    }
     throw new AppError<ErrorCode>(
       'tus_version_unsupported',
       `An upload begins with Tus-Resumable: ${TUS_VERSION}, or with Upload-Complete.`,
@@ -81,7 +84,8 @@ export function createUploadRoutes(deps: UploadRoutesDeps): Hono<UploadEnv> {
   routes.delete('/uploads/:id', (c) => remove(deps, c));
 
   // For clients in whose way something lets only POST and GET pass.
-  routes.post('/uploads/:id', async (c) => {
+  routes.post('/uploads/:id', async (c, next) => {
+    if (!isUploadId(c.req.param('id'))) return await next();
     switch (c.req.header('x-http-method-override')?.toUpperCase()) {
       case 'PATCH':
         return await patch(deps, c);
@@ -106,9 +110,20 @@ function remove(deps: UploadRoutesDeps, c: UploadContext): Promise<Response> {
 
 async function patch(deps: UploadRoutesDeps, c: UploadContext): Promise<Response> {
   const type = essenceOf(c.req.header('content-type') ?? '');
-  if (isTus(c) || type === TUS_CONTENT_TYPE) return await tusPatch(deps, c);
-  if (type === DRAFT_CONTENT_TYPE) return await draftPatch(deps, c);
+  if (isTus(c) || type === TUS_CONTENT_TYPE) return await cutOffSilent(c, tusPatch(deps, c));
+  if (type === DRAFT_CONTENT_TYPE) return await cutOffSilent(c, draftPatch(deps, c));
   throw unsupportedType(ACCEPTED);
+}
+
+/**
+ * A client that was silent for too long gets no answer but the end of its connection: to clients a 408 means that the upload
+ * has failed, and a lost connection that it goes on.
+ */
+async function cutOffSilent(c: UploadContext, answer: Promise<Response>): Promise<Response> {
+  return await answer.catch((error: unknown) => {
+    if (isAppError(error) && error.code === 'request_timeout') c.env.outgoing.destroy();
+    throw error;
+  });
 }
 
 function isTus(c: UploadContext): boolean {

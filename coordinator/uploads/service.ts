@@ -131,7 +131,7 @@ export class UploadService implements AsyncDisposable {
     return await this.#track(
       this.#withHeld(principal, id, signal, async (held) => {
         const { upload: now } = held;
-        return now.videoId === null && isWhole(now) ? await this.#complete(held, now) : now;
+        return now.videoId === null && isWhole(now) ? await this.#complete(now) : now;
       }),
     );
   }
@@ -194,7 +194,7 @@ export class UploadService implements AsyncDisposable {
       if (!(await this.#options.repository.setLength(now, now.received)))
         throw takenOver('The upload was taken over.');
     } else if (!isWhole(now)) throw lengthChanged(now.length, now.received);
-    return await this.#complete(held, { ...now, length: now.received });
+    return await this.#complete({ ...now, length: now.received });
   }
 
   /** The upload's length as it is known with this request. */
@@ -300,10 +300,15 @@ export class UploadService implements AsyncDisposable {
     }
   }
 
-  async #complete(held: HeldUpload, upload: StoredUpload): Promise<StoredUpload> {
+  async #complete(upload: StoredUpload): Promise<StoredUpload> {
     const { hashes, completion } = this.#options;
-    const sha256 = hashes.take(upload.id, upload.received)?.digest() ?? null;
-    return await completion.complete(upload, sha256, held.signal);
+    const hash = hashes.take(upload.id, upload.received);
+    try {
+      return await completion.complete(upload, hash?.copy().digest() ?? null);
+    } catch (error) {
+      if (hash !== undefined) hashes.keep(upload.id, upload.received, hash);
+      throw error;
+    }
   }
 
   /** More came than was announced: whatever the client means, it is not what is here. */

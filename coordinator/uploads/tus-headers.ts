@@ -4,6 +4,7 @@ import type { ErrorCode } from '../errors.ts';
 import { invalidRequest } from '../parse-fields.ts';
 import { CHECKSUM_ALGORITHMS } from './checksum.ts';
 import { PARTIALS_MAX } from './limits.ts';
+import { isUploadId } from './upload-id.ts';
 
 export const TUS_VERSION = '1.0.0';
 export const TUS_CONTENT_TYPE = 'application/offset+octet-stream';
@@ -74,7 +75,7 @@ function partialIdOf(text: string, basePath: string): string {
   const id = path.startsWith(`${basePath}/uploads/`)
     ? path.slice(basePath.length + '/uploads/'.length).toLowerCase()
     : '';
-  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return id;
+  if (isUploadId(id)) return id;
   return throwMalformed('Upload-Concat', `names "${text}", which is no upload of this server`);
 }
 

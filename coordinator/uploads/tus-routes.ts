@@ -1,3 +1,5 @@
+import { AppError, isAppError } from '../../lib/errors/app-error.ts';
+import { type ErrorCode, statusOf } from '../errors.ts';
 import { essenceOf } from '../videos/media-type.ts';
 import { goneSignal } from '../videos/parse-request.ts';
 import {
@@ -60,12 +62,8 @@ export async function tusCreate(deps: UploadRoutesDeps, c: UploadContext): Promi
 
 export async function tusHead(deps: UploadRoutesDeps, c: UploadContext): Promise<Response> {
   assertTusVersion(c.env.incoming.headers);
-  const upload = await deps.service.settle(
-    c.get('principal'),
-    uploadIdOf(c),
-    goneSignal(c.env.outgoing),
-    true,
-  );
+  const signal = goneSignal(c.env.outgoing);
+  const upload = await deps.service.settle(c.get('principal'), uploadIdOf(c), signal, true).catch(asLocked);
   const { kind, length, concat, description } = upload;
   return c.body(null, 200, {
     ...stateOf(upload),
@@ -91,6 +89,19 @@ export async function tusDelete(deps: UploadRoutesDeps, c: UploadContext): Promi
   assertTusVersion(c.env.incoming.headers);
   await deps.service.remove(c.get('principal'), uploadIdOf(c), goneSignal(c.env.outgoing));
   return c.body(null, 204);
+}
+
+/**
+ * Clients take anything but 423 in answer to HEAD as the end of the upload, and begin anew; what is only so for now must not
+ * look like that.
+ */
+function asLocked(error: unknown): never {
+  const isForNow = isAppError(error) && (statusOf(error.code) ?? 500) >= 409 && error.code !== 'upload_gone';
+  if (!isForNow) throw error;
+  throw new AppError<ErrorCode>('upload_locked', `The upload cannot be looked at now. ${error.message}`, {
+    retryable: true,
+    cause: error,
+  });
 }
 
 function created(deps: UploadRoutesDeps, c: UploadContext, upload: StoredUpload): Response {

@@ -297,6 +297,7 @@ describe.each(ENGINES)('tus on %s', (engine) => {
     expect((await over('HEAD')).headers['upload-offset']).toBe('3');
     expect((await over('DELETE')).status).toBe(204);
     expect((await world.tus('POST', path)).status).toBe(400);
+    expect((await world.tus('POST', '/uploads/something')).status).toBe(404);
   });
 
   test('parts become one upload without their bytes being copied', async () => {
