@@ -13,6 +13,7 @@ import { RingObjectStore } from './ring-object-store.ts';
 import { FakeNodes } from './testing/fake-nodes.ts';
 import { PAGE_BYTES, WriteBuffers } from './write-buffers.ts';
 
+const PATIENT = { timeout: 20_000, interval: 20 };
 const OBJECT_ID = '0192d3c4-0000-7000-8000-000000000002';
 
 /** An object that is written piece by piece, and what is noted of it. */
@@ -93,7 +94,7 @@ it('keeps what came of a source that breaks off as a shorter chunk', async () =>
   const source = new PassThrough({ highWaterMark: bytes.length });
   source.write(bytes);
   const appending = object.append(source);
-  await expect.poll(() => object.chunks.length).toBe(1);
+  await expect.poll(() => object.chunks.length, PATIENT).toBe(1);
   source.destroy();
   const { bytes: kept, interrupted } = await appending;
   expect(interrupted).toMatchObject({ code: 'incomplete_body' });
@@ -126,7 +127,7 @@ it('leaves a short end alone when nothing follows', async () => {
   expect(await object.append(source, { firstIndex: 0, prefix: end })).toMatchObject({ bytes: 0 });
   expect(await object.append(Readable.from([]), { firstIndex: 0, prefix: end })).toMatchObject({ bytes: 0 });
   expect(object.chunks).toEqual([before]);
-  await expect.poll(object.storedCount).toBe(1);
+  await expect.poll(object.storedCount, PATIENT).toBe(1);
 });
 
 it('keeps nothing of a source that is not what it should be, or breaks off before that can be told', async () => {
@@ -139,11 +140,11 @@ it('keeps nothing of a source that is not what it should be, or breaks off befor
   const source = new PassThrough({ highWaterMark: 5 * PAGE_BYTES });
   source.write(randomBytes(5 * PAGE_BYTES));
   const appending = object.append(source, { verify: () => {} });
-  await expect.poll(object.storedCount).toBeGreaterThan(0);
+  await expect.poll(object.storedCount, PATIENT).toBeGreaterThan(0);
   source.destroy();
   await expect(appending).rejects.toMatchObject({ code: 'incomplete_body' });
   expect(object.chunks).toEqual([]);
-  await expect.poll(object.storedCount).toBe(0);
+  await expect.poll(object.storedCount, PATIENT).toBe(0);
 });
 
 it('keeps what was noted before the nodes failed, and nothing behind it', async () => {
@@ -152,13 +153,13 @@ it('keeps what was noted before the nodes failed, and nothing behind it', async 
   const source = new PassThrough({ highWaterMark: 8 * PAGE_BYTES });
   source.write(bytes);
   const appending = object.append(source);
-  await expect.poll(() => object.chunks.length).toBe(1);
+  await expect.poll(() => object.chunks.length, PATIENT).toBe(1);
   for (const id of ['n1', 'n2']) object.nodes.faults.set(id, 'dead');
   source.end(randomBytes(3 * PAGE_BYTES));
   await expect(appending).rejects.toMatchObject({ code: 'write_quorum_unavailable' });
   object.nodes.faults.clear();
   expect((await object.content()).equals(bytes)).toBe(true);
-  await expect.poll(object.storedCount).toBe(1);
+  await expect.poll(object.storedCount, PATIENT).toBe(1);
 });
 
 it('gives up what nodes do not take in time once the source has broken off', async () => {

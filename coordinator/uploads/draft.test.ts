@@ -4,6 +4,7 @@ import { ENGINES } from '../database/test-support/engines.ts';
 import { type Ask, sha256, UPLOAD_BYTES_MAX, UploadWorld } from './test-support/upload-world.ts';
 
 const MIB = 1024 * 1024;
+const PATIENT = { timeout: 20_000, interval: 20 };
 const DRAFT = { 'upload-draft-interop-version': '8' };
 const PROBLEM = 'https://iana.org/assignments/http-problem-types#';
 
@@ -201,10 +202,10 @@ describe.each(ENGINES)('resumable uploads for HTTP on %s', (engine) => {
         .select('holder')
         .where('id', '=', path.split('/').at(-1)!)
         .executeTakeFirst();
-    await expect.poll(async () => (await held())?.holder).toBeTruthy();
+    await expect.poll(async () => (await held())?.holder, PATIENT).toBeTruthy();
     sending.cut();
     const offsetOf = async () => Number((await world.ask('HEAD', path, { at: 1 })).headers['upload-offset']);
-    await expect.poll(offsetOf).toBe(MIB);
+    await expect.poll(offsetOf, PATIENT).toBe(MIB);
     const last = await append(path, MIB, true, bytes.subarray(MIB), { at: 1 });
     expect(last.status).toBe(201);
     expect((await world.download(last.json.id)).equals(bytes)).toBe(true);

@@ -2,8 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ENGINES } from '../database/test-support/engines.ts';
 import { sha256, UploadWorld } from './test-support/upload-world.ts';
+import { UploadRepository } from './upload-repository.ts';
 
 const MIB = 1024 * 1024;
+const PATIENT = { timeout: 20_000, interval: 20 };
 
 describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
   let world: UploadWorld;
@@ -26,11 +28,11 @@ describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
       const sending = world.openPatch(path, offset, bytes.length - offset, { at });
       await sending.write(bytes.subarray(offset, offset + piece));
       // What has not been looked at when the connection ends is gone with it.
-      await expect.poll(() => isHeld(path)).toBe(true);
+      await expect.poll(() => isHeld(path), PATIENT).toBe(true);
       sending.cut();
       offset += piece;
       // Whoever asks waits until what came is stored.
-      await expect.poll(() => world.offset(path, { at: 1 - at })).toBe(offset);
+      await expect.poll(() => world.offset(path, { at: 1 - at }), PATIENT).toBe(offset);
     }
     expect((await world.patch(path, offset, bytes.subarray(offset))).status).toBe(204);
     const { bytes: stored, json } = await videoOf(path);
@@ -46,7 +48,7 @@ describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
     const sending = world.openPatch(path, 0, bytes.length);
     await sending.write(bytes.subarray(0, 2 * MIB + 11));
     sending.cut();
-    await expect.poll(() => world.offset(path)).toBe(2 * MIB + 11);
+    await expect.poll(() => world.offset(path), PATIENT).toBe(2 * MIB + 11);
     await world.patch(path, 2 * MIB + 11, bytes.subarray(2 * MIB + 11));
     expect((await videoOf(path)).json.sha256).toBe(sha256(bytes));
   });
@@ -58,12 +60,12 @@ describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
       const path = await world.create(bytes.length);
       const hanging = world.openPatch(path, 0, bytes.length);
       await hanging.write(bytes.subarray(0, MIB));
-      await expect.poll(() => isHeld(path)).toBe(true);
-      await expect.poll(() => world.offset(path, { at })).toBe(MIB);
+      await expect.poll(() => isHeld(path), PATIENT).toBe(true);
+      await expect.poll(() => world.offset(path, { at }), PATIENT).toBe(MIB);
       expect(await hanging.answer).toBe(409);
       const second = world.openPatch(path, MIB, 2 * MIB, { at });
       await second.write(bytes.subarray(MIB, 2 * MIB));
-      await expect.poll(() => isHeld(path)).toBe(true);
+      await expect.poll(() => isHeld(path), PATIENT).toBe(true);
       const third = await world.tus('HEAD', path);
       const offset = Number(third.headers['upload-offset']);
       expect((await world.patch(path, offset, bytes.subarray(offset))).status).toBe(204);
@@ -92,7 +94,7 @@ describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
     const path = await world.create(MIB);
     const hanging = world.openPatch(path, 0, MIB);
     await hanging.write(randomBytes(1000));
-    await expect.poll(() => isHeld(path)).toBe(true);
+    await expect.poll(() => isHeld(path), PATIENT).toBe(true);
     expect((await world.tus('DELETE', path, { at: 1 })).status).toBe(204);
     expect(await hanging.answer).toBe(409);
     expect((await world.tus('HEAD', path)).status).toBe(404);
@@ -104,11 +106,11 @@ describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
     const sum = `sha256 ${Buffer.alloc(32).toString('base64')}`;
     const sending = world.openPatch(path, 0, 6 * MIB, { headers: { 'upload-checksum': sum } });
     await sending.write(randomBytes(5 * MIB));
-    await expect.poll(() => world.storedChunks().size).toBeGreaterThan(before);
+    await expect.poll(() => world.storedChunks().size, PATIENT).toBeGreaterThan(before);
     sending.cut();
-    await expect.poll(() => isHeld(path)).toBe(false);
+    await expect.poll(() => isHeld(path), PATIENT).toBe(false);
     expect(await world.offset(path)).toBe(0);
-    await expect.poll(() => world.storedChunks().size).toBe(before);
+    await expect.poll(() => world.storedChunks().size, PATIENT).toBe(before);
   });
 
   test('what a holder that died has locked is free when its lease is over', async () => {
@@ -130,7 +132,7 @@ describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
     const path = await world.create(bytes.length);
     const late = world.openPatch(path, 0, bytes.length);
     await late.write(bytes.subarray(0, 1000));
-    await expect.poll(() => isHeld(path)).toBe(true);
+    await expect.poll(() => isHeld(path), PATIENT).toBe(true);
     // As if it had been away for longer than its lease, and another one had come.
     await world.database.kysely
       .updateTable('uploads')
@@ -201,32 +203,56 @@ describe.each(ENGINES)('uploads that meet trouble, on %s', (engine) => {
 describe('uploads that take too long', () => {
   let world: UploadWorld;
   beforeAll(async () => {
-    world = await UploadWorld.open('postgresql', { expiryMs: 600, idleMs: 300 });
+    world = await UploadWorld.open('postgresql', { idleMs: 2000 });
   });
   afterAll(() => world?.[Symbol.asyncDispose]());
+
+  /** As if so much time had passed. */
+  async function letExpire(path: string): Promise<void> {
+    const past = new Date(Date.now() - 1000);
+    const id = path.split('/').at(-1)!;
+    const { object_id: objectId } = await world.database.kysely
+      .updateTable('uploads')
+      .set({ expires_at: past })
+      .where('id', '=', id)
+      .returning('object_id')
+      .executeTakeFirstOrThrow();
+    await world.database.kysely
+      .updateTable('objects')
+      .set({ lease_expires_at: past })
+      .where('id', '=', objectId!)
+      .where('state', '=', 'open')
+      .execute();
+  }
 
   test('expire with everything of theirs', async () => {
     const token = await world.addUser({ bytes: 3000 });
     const path = await world.create(3000, { token });
     await world.patch(path, 0, randomBytes(1000), { token });
-    await expect.poll(async () => (await world.tus('HEAD', path, { token })).status).toBe(410);
+    await letExpire(path);
+    expect((await world.tus('HEAD', path, { token })).status).toBe(410);
     expect((await world.patch(path, 1000, randomBytes(5), { token })).status).toBe(410);
-    await expect.poll(() => world.objects.expireOpen()).toBe(1);
+    expect(await world.objects.expireOpen()).toBe(1);
     expect((await world.tus('HEAD', path, { token })).status).toBe(404);
     expect((await world.deadChunks()).length).toBe(world.storedChunks().size);
     await world.create(3000, { token });
   });
 
   test('what is sent keeps an upload from expiring, and a complete one is forgotten after a while', async () => {
-    const path = await world.create(4);
-    for (let offset = 0; offset < 4; offset++) {
-      const wait = Date.now() + 300;
-      await expect.poll(() => Date.now()).toBeGreaterThan(wait);
-      expect((await world.patch(path, offset, Buffer.from('x'))).status).toBe(204);
-    }
+    const path = await world.create(2);
+    const expiryOf = async () => Date.parse((await world.ask('GET', path)).json.expiresAt);
+    const before = await expiryOf();
+    await expect.poll(() => Date.now(), PATIENT).toBeGreaterThan(before - 3_600_000 + 5);
+    await world.patch(path, 0, Buffer.from('x'));
+    expect(await expiryOf()).toBeGreaterThan(before);
+    await world.patch(path, 1, Buffer.from('x'));
     const id = (await world.tus('HEAD', path)).headers['orbitvids-video-id']!;
-    await expect.poll(async () => (await world.tus('HEAD', path)).status).toBe(410);
-    expect((await world.download(id)).toString()).toBe('xxxx');
+    await letExpire(path);
+    expect((await world.tus('HEAD', path)).status).toBe(410);
+    const repository = new UploadRepository(world.database.kysely, { expiryMs: 1000 });
+    expect(await repository.expire()).toBe(1);
+    expect((await world.tus('HEAD', path)).status).toBe(404);
+    expect((await world.download(id)).toString()).toBe('xx');
   });
 
   test('a client that falls silent is cut off, and what it sent is kept', async () => {
@@ -249,6 +275,7 @@ test('a coordinator that stops lets go of its uploads', async () => {
     .poll(
       async () =>
         (await world.database.kysely.selectFrom('uploads').select('holder').executeTakeFirstOrThrow()).holder,
+      PATIENT,
     )
     .not.toBeNull();
   world.coordinators[0]!.stop();

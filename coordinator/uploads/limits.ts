@@ -10,6 +10,8 @@ export const LOCK_WAIT_MAX_MS = 12_000;
 export const LOCK_POLL_MS = 250;
 /** A request that is asked to let go goes on until no byte has come for so long ... */
 export const LULL_MS = 100;
+/** ... looked at so often, each time after whatever had arrived was read ... */
+export const LULL_LOOKS = 4;
 /** ... but no longer than this. */
 export const LULL_WAIT_MAX_MS = 2000;
 /** How long a request that was cut off, or has to let go, may take to store what had come. */

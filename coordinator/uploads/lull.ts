@@ -1,5 +1,6 @@
+import type { Readable } from 'node:stream';
 import type { Clock } from '../../lib/clock/clock.ts';
-import { LULL_MS, LULL_WAIT_MAX_MS } from './limits.ts';
+import { LULL_LOOKS, LULL_MS, LULL_WAIT_MAX_MS } from './limits.ts';
 
 /**
  * Aborts after `asked` does, once no byte has come for a moment. Who asks for an upload has mostly lost the connection of the
@@ -8,13 +9,17 @@ import { LULL_MS, LULL_WAIT_MAX_MS } from './limits.ts';
 export class Lull implements Disposable {
   readonly #clock: Clock;
   readonly #asked: AbortSignal;
+  readonly #source: Pick<Readable, 'isPaused'>;
   readonly #controller = new AbortController();
-  #lastByteMs = 0;
+  /** Looks in a row that saw nothing come. */
+  #silentLooks = 0;
   #cancel = () => {};
 
-  constructor(clock: Clock, asked: AbortSignal) {
+  /** A source that is paused on this side is not silent. */
+  constructor(clock: Clock, asked: AbortSignal, source: Pick<Readable, 'isPaused'>) {
     this.#clock = clock;
     this.#asked = asked;
+    this.#source = source;
     if (asked.aborted) this.#onAsked();
     else asked.addEventListener('abort', this.#onAsked, { once: true });
   }
@@ -25,7 +30,7 @@ export class Lull implements Disposable {
 
   /** To be called with every piece that comes. */
   noteBytes(): void {
-    if (this.#asked.aborted) this.#lastByteMs = this.#clock.monotonicMs();
+    this.#silentLooks = 0;
   }
 
   [Symbol.dispose](): void {
@@ -34,14 +39,18 @@ export class Lull implements Disposable {
   }
 
   readonly #onAsked = () => {
-    const askedMs = this.#clock.monotonicMs();
-    this.#lastByteMs = askedMs;
+    const deadlineMs = this.#clock.monotonicMs() + LULL_WAIT_MAX_MS;
+    this.#silentLooks = 0;
     const look = () => {
-      const nowMs = this.#clock.monotonicMs();
-      if (nowMs - this.#lastByteMs >= LULL_MS || nowMs - askedMs >= LULL_WAIT_MAX_MS) {
+      this.#silentLooks = this.#source.isPaused() ? 0 : this.#silentLooks + 1;
+      if (this.#silentLooks > LULL_LOOKS || this.#clock.monotonicMs() >= deadlineMs) {
         this.#controller.abort(this.#asked.reason);
-      } else this.#cancel = this.#clock.after(LULL_MS / 2, look);
+      } else this.#lookSoon(look);
     };
-    this.#cancel = this.#clock.after(LULL_MS, look);
+    this.#lookSoon(look);
   };
+
+  #lookSoon(look: () => void): void {
+    this.#cancel = this.#clock.after(LULL_MS / LULL_LOOKS, look);
+  }
 }

@@ -228,7 +228,7 @@ export class UploadService implements AsyncDisposable {
     let now = upload;
     let nextIndex = firstIndex;
     let tailBytes = tail?.bytes.length ?? 0;
-    using lull = new Lull(this.#options.clock, held.signal);
+    using lull = new Lull(this.#options.clock, held.signal, addition.body);
     const persist = async (chunks: readonly ChunkRef[]) => {
       const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0) - tailBytes;
       const wanted = { chunks, firstIndex: nextIndex, received: now.received, bytes };

@@ -5,6 +5,7 @@ import { ENGINES } from '../database/test-support/engines.ts';
 import { base64, sha256, UPLOAD_BYTES_MAX, UploadWorld } from './test-support/upload-world.ts';
 
 const MIB = 1024 * 1024;
+const PATIENT = { timeout: 20_000, interval: 20 };
 
 describe.each(ENGINES)('tus on %s', (engine) => {
   let world: UploadWorld;
@@ -249,7 +250,7 @@ describe.each(ENGINES)('tus on %s', (engine) => {
       });
       expect([wrong.status, wrong.json.code]).toEqual([460, 'checksum_mismatch']);
       expect(await world.offset(path)).toBe(offset);
-      await expect.poll(() => world.storedChunks().size).toBe(before);
+      await expect.poll(() => world.storedChunks().size, PATIENT).toBe(before);
       const right = await world.patch(path, offset, part, {
         headers: { 'upload-checksum': `${algorithm} ${sum}` },
       });
@@ -277,7 +278,7 @@ describe.each(ENGINES)('tus on %s', (engine) => {
     ).toBe('quota_exceeded');
     expect((await world.tus('DELETE', path, { token })).status).toBe(204);
     expect((await world.tus('HEAD', path, { token })).status).toBe(404);
-    await expect.poll(() => world.storedChunks().size).toBe(before);
+    await expect.poll(() => world.storedChunks().size, PATIENT).toBe(before);
     expect((await world.tus('POST', '/uploads', { token, headers: { 'upload-length': '1' } })).status).toBe(
       201,
     );
@@ -398,7 +399,7 @@ describe.each(ENGINES)('tus on %s', (engine) => {
     expect((await world.ask('GET', `/videos/${id}`)).json.sha256).toBe(sha256(bytes));
     // And one of the record.
     await expect
-      .poll(() => world.storedChunks().size - before)
+      .poll(() => world.storedChunks().size - before, PATIENT)
       .toBeLessThanOrEqual(Math.ceil(bytes.length / 65_536) + 1);
   });
 });
