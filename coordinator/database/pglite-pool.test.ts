@@ -8,7 +8,7 @@ import { type DatabaseHandle, openDatabase } from './database.ts';
 import { PREPARED_STATEMENTS_MAX } from './limits.ts';
 import { silentLogger as logger, UNSYNCED_PGLITE } from './test-support/engines.ts';
 import { pglitePid } from './test-support/pglite-pid.ts';
-import { copyPgliteTemplate } from './test-support/pglite-template.ts';
+import { copyEmptyPglite } from './test-support/pglite-template.ts';
 
 const FRAGILE_PGLITE = new URL('./test-support/fragile-pglite.ts', import.meta.url);
 const unavailable = { code: 'database_unavailable', retryable: true };
@@ -16,7 +16,7 @@ const unavailable = { code: 'database_unavailable', retryable: true };
 let dataDir: string;
 beforeEach(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
-  await copyPgliteTemplate(dataDir);
+  await copyEmptyPglite(dataDir);
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 

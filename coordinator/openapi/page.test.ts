@@ -2,14 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestBrowser } from '../../tests/support/browser.ts';
+import { HAS_BROWSER, TestBrowser } from '../../tests/support/browser.ts';
 import { ADMIN_TOKEN, Coordinators } from '../test-support/coordinators.ts';
 import { SCRIPT_VERSION } from './page.ts';
 
 let world: Coordinators;
-let browser: TestBrowser;
+let browser: TestBrowser | undefined;
 beforeAll(async () => {
-  [world, browser] = await Promise.all([Coordinators.open(), TestBrowser.open()]);
+  world = await Coordinators.open();
+  if (HAS_BROWSER) browser = await TestBrowser.open();
 });
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]();
@@ -21,11 +22,11 @@ const SCREENS = [
   ['on a phone', { width: 390, height: 844 }],
 ] as const;
 
-test.each(SCREENS)(
+test.runIf(HAS_BROWSER).each(SCREENS)(
   'the page works %s without any other server, and sends requests',
   async (_where, screen) => {
     const [url] = world.urls;
-    const { page, complaints } = await browser.page(url!, screen);
+    const { page, complaints } = await browser!.page(url!, screen);
     await page.goto(`${url}/docs#tag/videos/GET/api/v1/videos`);
     await page.getByRole('button', { name: 'Test Request (get /api/v1/videos)' }).click();
     const [answer] = await Promise.all([

@@ -12,7 +12,7 @@ import { type Context, openContext } from '../context.ts';
 import { type DatabaseHandle, openDatabase } from '../database/database.ts';
 import type { Role, Visibility } from '../database/schema.ts';
 import type { Engine } from '../database/test-support/engines.ts';
-import { copyPgliteTemplate } from '../database/test-support/pglite-template.ts';
+import { copyMigratedPglite } from '../database/test-support/pglite-template.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { createChunkId } from '../objects/chunk-id.ts';
 import { documentedFetch } from '../openapi/test-support/documented-answers.ts';
@@ -69,7 +69,7 @@ export class Coordinators implements AsyncDisposable {
     const dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-coordinators-'));
     stack.defer(() => rm(dataDir, { recursive: true, force: true }));
     const postgres = engine === 'postgresql' ? stack.use(await TestPostgres.open()) : undefined;
-    if (postgres === undefined) await copyPgliteTemplate(dataDir);
+    if (postgres === undefined) await copyMigratedPglite(dataDir);
     const databaseUrl = await postgres?.createDatabase();
     const opened = new Coordinators(postgres);
     for (let index = 0; index < count; index++) {

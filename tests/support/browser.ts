@@ -1,7 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import packed, { inflate } from '@sparticuz/chromium';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { z } from 'zod';
+import { madeOnce } from './made-once.ts';
+
+const PACKAGE = new URL('../', import.meta.resolve('@sparticuz/chromium'));
 
 const ARGUMENTS = [
   '--no-sandbox',
@@ -9,6 +14,9 @@ const ARGUMENTS = [
   // Whatever is not on this machine does not exist.
   '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
 ];
+
+/** What the browser in the npm package was built for. */
+export const HAS_BROWSER = process.platform === 'linux' && process.arch === 'x64';
 
 /** A page that is watched: what it asks for, and what it complains about. */
 export interface WatchedPage {
@@ -25,14 +33,18 @@ export class TestBrowser implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  /** The first time on a machine it unpacks the browser below the directory for temporary files, which takes seconds. */
   static async open(): Promise<TestBrowser> {
-    const executablePath = await packed.executablePath();
-    const packages = fileURLToPath(new URL('../bin/', import.meta.resolve('@sparticuz/chromium')));
-    // Debian's slim images, for one, lack some of them.
-    const libraries = path.join(await inflate(path.join(packages, 'al2023.tar.br')), 'lib');
-    const env = { ...process.env, LD_LIBRARY_PATH: libraries } as Record<string, string>;
-    return new TestBrowser(await chromium.launch({ executablePath, args: ARGUMENTS, env }));
+    const manifest = JSON.parse(await readFile(new URL('package.json', PACKAGE), 'utf8'));
+    const { version } = z.object({ version: z.string() }).parse(manifest);
+    const directory = await madeOnce(`chromium-${version}`, unpack);
+    return new TestBrowser(
+      await chromium.launch({
+        executablePath: path.join(directory, 'chromium'),
+        args: ARGUMENTS,
+        // Debian's slim images, for one, lack some of the libraries.
+        env: { ...process.env, LD_LIBRARY_PATH: path.join(directory, 'al2023', 'lib') },
+      }),
+    );
   }
 
   async page(origin: string, viewport: { width: number; height: number }): Promise<WatchedPage> {
@@ -52,5 +64,18 @@ export class TestBrowser implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#browser.close();
+  }
+}
+
+/** The package unpacks into the directory for temporary files, whatever that is when it is called. */
+async function unpack(directory: string): Promise<void> {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = directory;
+  try {
+    await packed.executablePath();
+    await inflate(fileURLToPath(new URL('bin/al2023.tar.br', PACKAGE)));
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { copyMigratedPglite } from '../../coordinator/database/test-support/pglite-template.ts';
 import { documentedFetch } from '../../coordinator/openapi/test-support/documented-answers.ts';
 import { systemClock } from '../../lib/clock/clock.ts';
 import { parseSizeBytes } from '../../lib/config/units.ts';
@@ -57,6 +58,8 @@ export class TestCluster implements AsyncDisposable {
 
   static async start(options: Partial<ClusterOptions> = {}): Promise<TestCluster> {
     const dataDir = await mkdtemp(join(tmpdir(), 'orbitvids-test-'));
+    // What a first start does is tested by itself (`run-app.test.ts`).
+    if (options.databaseUrl === undefined) await copyMigratedPglite(join(dataDir, 'coordinator'));
     const cluster = await Cluster.start({
       dataDir,
       nodeCount: 5,
