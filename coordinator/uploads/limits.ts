@@ -24,7 +24,7 @@ export const FLUSH_MAX_MS = 5000;
 export const TAIL_BYTES_MAX = 1024 * 1024;
 /** That is done when the chunk is at most so many times as long as what is appended, so that it costs in proportion ... */
 export const TAIL_RATIO_MAX = 8;
-/** ... or when it is shorter than this: an upload has at most one chunk for each so many bytes, however it is sent. */
+/** ... or when it is shorter than this: an upload has about one chunk for each so many bytes at most, however it is sent. */
 export const TAIL_BYTES_MIN = 64 * 1024;
 /** Tails read back at a time; whoever comes then begins a new chunk. */
 export const TAILS_MAX = 16;

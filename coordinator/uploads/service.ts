@@ -222,7 +222,8 @@ export class UploadService implements AsyncDisposable {
     const { checksum, onProgress } = addition;
     const tail = await this.#tailToJoin(upload, addition, held.signal);
     const firstIndex = upload.chunkCount - (tail === undefined ? 0 : 1);
-    const running = hashes.take(id, upload.received);
+    // Of parts nobody asks for it.
+    const running = upload.kind === 'whole' ? hashes.take(id, upload.received) : undefined;
     // What has a checksum may have to be taken back.
     const before = checksum && running?.copy();
     let now = upload;
