@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts OrbitVids: a coordinator and five storage nodes on this machine. README.md lists the variables.
 #   ./run_app.sh            with the Node that package-lock.json pins (Node >= 20 and npm install it)
+#   ./run_app.sh --sample-catalog   fills an empty catalog with 3,200 movies; on a terminal it asks
 #   ./run_app.sh --docker   the same with Docker Compose
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -23,4 +24,4 @@ if ! cmp -s package-lock.json "$stamp" || [[ ! -x node_modules/.bin/node ]]; the
   cp package-lock.json "$stamp"
 fi
 
-exec node_modules/.bin/node scripts/run-app.ts
+exec node_modules/.bin/node scripts/run-app.ts "$@"

@@ -72,6 +72,10 @@ const environmentSchema = z.object({
   /** What each user may store unless an administrator says otherwise; 0 for no limit. */
   QUOTA_BYTES: sizeBytes().default(0),
   QUOTA_VIDEOS: wholeNumber(0, 2_147_483_647).default(0),
+  /** Memory for what finds movies. */
+  CATALOG_CACHE: sizeBytes()
+    .refine((bytes) => bytes >= 16 * MIB, { message: 'must be 16MiB or more' })
+    .default(1024 * MIB),
   /** Whether whoever has no account may read what is public or unlisted. */
   ANONYMOUS_READ: onOrOff('on'),
   /** Which other origins may use the API from a browser; `*` for all. */

@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logging/logger.ts';
 import { deriveKey } from '../lib/signing/signed-url.ts';
 import { type Accounts, openAccounts } from './accounts.ts';
 import { openBytePath } from './byte-path.ts';
+import { openCatalog } from './catalog.ts';
 import { ObjectDigester } from './chunks/object-digester.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
 import { Cluster } from './cluster/cluster.ts';
@@ -305,6 +306,16 @@ export async function openContext(
     clock,
     usageOf: (userId) => quotas.usageOf(userId),
   });
+  const catalog = await openCatalog(stack, {
+    config,
+    database,
+    leases,
+    gate: accounts.gate,
+    metrics,
+    logger,
+    basePath: API_PREFIX,
+    clock,
+  });
   metrics.observe(
     'orbitvids_swept_chunks',
     'Chunks that nobody named and that were removed',
@@ -360,6 +371,7 @@ export async function openContext(
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
       createUploadRoutes({ ...uploads, videos: service, basePath: API_PREFIX }),
+      catalog.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
@@ -371,7 +383,7 @@ export async function openContext(
           rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
       }),
     ],
-    direct: [createContentRoute(videoRoutes)],
+    direct: [createContentRoute(videoRoutes), catalog.direct],
   });
 
   return {
@@ -380,6 +392,7 @@ export async function openContext(
     created: accounts.created,
     start: () => {
       accounts.start();
+      catalog.start();
       sweeper.start();
       stack.use(sweeper);
       engine.start();

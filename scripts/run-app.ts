@@ -5,12 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { COORDINATOR_VARIABLES } from '../coordinator/config.ts';
 import { ConfigError, readConfig } from '../lib/config/read-config.ts';
+import { offerSampleCatalog } from './catalog/sample-catalog.ts';
 import { Cluster } from './cluster.ts';
 import type { ManagedProcess } from './managed-process.ts';
 
 /** What `./run_app.sh` runs: a whole cluster on this machine, watched over until Ctrl-C. */
 
 const RESTART_DELAY_MS = 2000;
+/** How the coordinator shows a token that it has just made. */
+const SHOWN_TOKEN = /^Admin token \(.*\): (\S+)$/;
 
 const environmentSchema = z.object({
   HOST: z.string().default('127.0.0.1'),
@@ -105,6 +108,7 @@ async function main(): Promise<void> {
   // A terminal that is gone is no reason to leave the processes behind.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
+  let token = config.ADMIN_TOKEN;
   const starting = Cluster.start({
     dataDir,
     nodeCount: config.NODES,
@@ -119,7 +123,10 @@ async function main(): Promise<void> {
     logLevel: config.LOG_LEVEL,
     coordinatorEnv: coordinatorEnvironment(),
     ownProcessGroups: true,
-    onPlainLine: say,
+    onPlainLine: (line) => {
+      token ??= SHOWN_TOKEN.exec(line)?.[1];
+      say(line);
+    },
     signal: stopping.signal,
   });
   const cluster = await starting;
@@ -130,6 +137,14 @@ async function main(): Promise<void> {
   }
   say(`Logs: ${join(dataDir, 'logs')}`);
   say(`OrbitVids is ready at http://${config.HOST === '0.0.0.0' ? '127.0.0.1' : config.HOST}:${config.PORT}`);
+  const isAskedFor = process.argv.includes('--sample-catalog');
+  if (isAskedFor || (process.stdin.isTTY && process.stdout.isTTY)) {
+    const wish = isAskedFor ? 'load' : 'ask';
+    const { url } = cluster;
+    await offerSampleCatalog({ url, token, wish, say, signal: stopping.signal }).catch((error: unknown) => {
+      if (!stopping.signal.aborted) say(`The sample catalog was not loaded: ${error}`);
+    });
+  }
 }
 
 main().catch((error) => {

@@ -35,9 +35,9 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-async function startApp(environment: Record<string, string> = {}): Promise<App> {
+async function startApp(environment: Record<string, string> = {}, ...flags: string[]): Promise<App> {
   const port = await freePortPair();
-  const child = spawn(process.execPath, [RUN_APP], {
+  const child = spawn(process.execPath, [RUN_APP, ...flags], {
     env: {
       PATH: process.env.PATH,
       PORT: String(port),
@@ -183,4 +183,14 @@ it('hands the coordinator every variable it knows, and the nodes the address to 
   expect(await nodes.text()).toContain(`"http://localhost:${app.port + 1}"`);
   const upload = await fetch(`${api}/videos`, { method: 'POST', headers, body: Buffer.alloc(1024 ** 2 + 1) });
   expect(upload.status).toBe(413);
+});
+
+it('fills an empty catalog with a sample when it is asked to, once', async () => {
+  const app = await startApp({}, '--sample-catalog');
+  await expect
+    .poll(() => app.output(), { timeout: 20_000 })
+    .toMatch(/sample catalog is loaded: 3\d\d\d movies/);
+  const response = await fetch(`http://127.0.0.1:${app.port}/api/v1/movies?q=godfather`);
+  const { items } = (await response.json()) as { items: { title: string }[] };
+  expect(items[0]?.title).toBe('The Godfather');
 });

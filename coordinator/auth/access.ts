@@ -85,6 +85,16 @@ export const ACCESS = {
   'DELETE /api/v1/uploads/{id}': uploader,
   'POST /api/v1/uploads/{id}': uploader,
 
+  'GET /api/v1/movies': reader,
+  'POST /api/v1/movies': admin,
+  'GET /api/v1/movies/suggest': reader,
+  'POST /api/v1/movies/import': admin,
+  'GET /api/v1/movies/{id}': reader,
+  'PUT /api/v1/movies/{id}': admin,
+  'PATCH /api/v1/movies/{id}': admin,
+  'DELETE /api/v1/movies/{id}': admin,
+  'GET /api/v1/genres': reader,
+
   'GET /api/v1/admin/nodes': admin,
   'POST /api/v1/admin/nodes': adminOrNode,
   'POST /api/v1/admin/nodes/plan': admin,

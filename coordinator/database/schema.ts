@@ -31,6 +31,14 @@ export interface Schema {
   uploads: UploadsTable;
   owner_usage: OwnerUsageTable;
   quota_reservations: QuotaReservationsTable;
+  movies: MoviesTable;
+  movie_genres: MovieGenresTable;
+  movie_index: MovieIndexTable;
+  movie_segments: MovieSegmentsTable;
+  movie_segment_parts: MovieSegmentPartsTable;
+  movie_changes: MovieChangesTable;
+  movie_imports: MovieImportsTable;
+  movie_import_updates: MovieImportUpdatesTable;
 }
 
 /** Exactly one row, from the first start on. */
@@ -321,6 +329,81 @@ export interface AuditEventsTable {
   address: string | null;
   request_id: string | null;
   details: JsonColumn;
+}
+
+export interface MoviesTable {
+  id: string;
+  title: string;
+  original_title: string | null;
+  year: number | null;
+  directors: string[];
+  genres: string[];
+  score: number | null;
+  popularity: number | null;
+  runtime_minutes: number | null;
+  synopsis: string | null;
+  poster: string | null;
+  video_id: string | null;
+  /** By which an import knows it again; stays what it was when the movie was made. */
+  identity: string;
+  /** What an import said of it, hashed; null when a person made or changed it. */
+  imported: string | null;
+  import_id: string | null;
+  /** Grows with every change; the entity tag is made of it. */
+  version: Generated<number>;
+  created_at: Generated<Date>;
+  updated_at: Generated<Date>;
+}
+
+/** How a genre is written, by what it is compared as. */
+export interface MovieGenresTable {
+  key: string;
+  name: string;
+}
+
+/** Exactly one row. */
+export interface MovieIndexTable {
+  singleton: Generated<boolean>;
+  version: number;
+}
+
+/** See `catalog/index/`. */
+export interface MovieSegmentsTable {
+  id: Generated<number>;
+  /** While it waits for the end of that import. */
+  import_id: string | null;
+  docs: number;
+  /** A bit for each movie in it that has changed or gone since; null for none. */
+  dead: Uint8Array | null;
+  dead_count: Generated<number>;
+  created_at: Generated<Date>;
+}
+
+export interface MovieSegmentPartsTable {
+  segment_id: number;
+  kind: 'docs' | 'terms';
+  number: number;
+  data: Uint8Array;
+}
+
+export interface MovieChangesTable {
+  movie_id: string;
+}
+
+export interface MovieImportsTable {
+  id: string;
+  mode: 'atomic' | 'keep-going';
+  /** All of it counts; what is left is to be completed, not taken back. */
+  committed: Generated<boolean>;
+  /** Its movies up to this id are visible. */
+  published_to: string | null;
+  created_at: Generated<Date>;
+}
+
+export interface MovieImportUpdatesTable {
+  import_id: string;
+  movie_id: string;
+  movie: string;
 }
 
 /** `partial`: to be a part of a `final` one, which is made of parts. */

@@ -2,6 +2,7 @@
 
 export const USER_ID = '019bcb4a-20f4-7d51-8b0e-6a1f4c2e9d70';
 export const VIDEO_ID = '019bcb4e-7a10-7c3e-9a54-3f1f0f6d2b11';
+export const MOVIE_ID = '019bcb55-2c10-7d42-9e61-0b7a3c5d8f44';
 export const REBALANCE_ID = '019bcb52-90ab-7f10-b3d4-2c5e8a7f6b33';
 export const CLUSTER_ID = '019bcb3f-0c57-7e6a-a2b1-90d4f7c3e815';
 /** Four that own ranges, and one that joins. */
@@ -56,3 +57,19 @@ export const VIDEO = {
   updatedAt: LATER,
   links: { content: `/api/v1/videos/${VIDEO_ID}/content` },
 };
+
+export const MOVIE_FIELDS = {
+  title: 'The Wizard of Oz',
+  originalTitle: null,
+  year: 1939,
+  directors: ['Victor Fleming'],
+  genres: ['Adventure', 'Family', 'Fantasy', 'Musical'],
+  score: 8.3,
+  popularity: 83,
+  runtimeMinutes: 102,
+  synopsis: 'A girl from Kansas follows a yellow road.',
+  poster: 'https://images.example/oz.jpg',
+  videoId: VIDEO_ID,
+};
+
+export const MOVIE = { id: MOVIE_ID, ...MOVIE_FIELDS, createdAt: CREATED_AT, updatedAt: LATER };

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Operation } from '../auth/access.ts';
 import { userSchema } from '../auth/schema.ts';
+import { movieSchema } from '../catalog/schema.ts';
 import { nodeReportSchema } from '../cluster/answer-schema.ts';
 import { planReportSchema, rebalanceReportSchema } from '../rebalance/answer-schema.ts';
 import { repairStatusSchema } from '../repair/answer-schema.ts';
@@ -9,6 +10,7 @@ import { videoSchema } from '../videos/schema.ts';
 import type { Description } from './description.ts';
 import { ACCOUNTS, USERS } from './operations/accounts.ts';
 import { CLUSTER } from './operations/cluster.ts';
+import { MOVIES } from './operations/movies.ts';
 import { REBALANCES } from './operations/rebalances.ts';
 import { REPAIR } from './operations/repair.ts';
 import { SYSTEM } from './operations/system.ts';
@@ -16,12 +18,23 @@ import { UPLOADS } from './operations/uploads.ts';
 import { VIDEOS } from './operations/videos.ts';
 
 /** In the order of the document. Each is a tag. */
-export const GROUPS = [VIDEOS, UPLOADS, ACCOUNTS, USERS, CLUSTER, REBALANCES, REPAIR, SYSTEM] as const;
+export const GROUPS = [
+  VIDEOS,
+  UPLOADS,
+  MOVIES,
+  ACCOUNTS,
+  USERS,
+  CLUSTER,
+  REBALANCES,
+  REPAIR,
+  SYSTEM,
+] as const;
 
 /** The compiler sees to it that nothing is left out. */
 export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
   ...VIDEOS.operations,
   ...UPLOADS.operations,
+  ...MOVIES.operations,
   ...ACCOUNTS.operations,
   ...USERS.operations,
   ...CLUSTER.operations,
@@ -34,6 +47,7 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
 export const NAMED_ANSWERS: Readonly<Record<string, z.ZodType>> = {
   Video: videoSchema,
   Upload: uploadSchema,
+  Movie: movieSchema,
   User: userSchema,
   Node: nodeReportSchema,
   Plan: planReportSchema,

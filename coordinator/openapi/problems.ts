@@ -24,6 +24,7 @@ const DETAILS: Readonly<Record<ErrorCode, string>> = {
   cross_site_request: 'A request with a cookie that changes something has to come from a page of this site.',
   not_found: 'Nothing answers GET /api/v1/nothing.',
   video_not_found: 'There is no video 019bcb4e-7a10-7c3e-9a54-3f1f0f6d2b11.',
+  movie_not_found: 'There is no movie 019bcb55-2c10-7d42-9e61-0b7a3c5d8f44.',
   user_not_found: 'There is no such user.',
   api_key_not_found: 'There is no such API key.',
   node_not_found: 'No storage node 019bcb40-11d2-7a3b-8c21-5a0e6f0d9c02 is registered.',
@@ -50,6 +51,8 @@ const DETAILS: Readonly<Record<ErrorCode, string>> = {
   upload_taken_over: 'Another request came for this upload, and this one ended for it.',
   upload_gone: 'The upload has expired.',
   tus_version_unsupported: 'A tus request has to say Tus-Resumable: 1.0.0.',
+  import_running: 'Another import is running.',
+  import_rejected: 'Nothing was changed: 1 movies cannot be taken.',
   precondition_failed: 'The video is not in the state that the request names.',
   body_too_large: 'The body is longer than the limit of 1099511627776 bytes.',
   quota_exceeded:

@@ -28,6 +28,11 @@ export class VideoCache<Entry> {
     return this.#entries.size;
   }
 
+  /** What all entries count for. */
+  get weight(): number {
+    return this.#weight;
+  }
+
   /** The entry if it is here; counts as a use. */
   peek(id: string): Entry | undefined {
     const entry = this.#entries.get(id);

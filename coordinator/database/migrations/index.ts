@@ -3,6 +3,7 @@ import { initial } from './0001-initial.ts';
 import { rebalancing } from './0002-rebalancing.ts';
 import { records } from './0003-records.ts';
 import { accounts } from './0004-accounts.ts';
+import { catalog } from './0005-catalog.ts';
 import { uploads } from './0006-uploads.ts';
 import { directUploads } from './0007-direct-uploads.ts';
 
@@ -12,6 +13,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0002-rebalancing': rebalancing,
   '0003-records': records,
   '0004-accounts': accounts,
+  '0005-catalog': catalog,
   '0006-uploads': uploads,
   '0007-direct-uploads': directUploads,
 };

@@ -1,0 +1,168 @@
+import type { Hono } from 'hono';
+import { type Clock, repeat, systemClock } from '../lib/clock/clock.ts';
+import type { DirectRoute } from '../lib/http/direct-routes.ts';
+import type { Logger } from '../lib/logging/logger.ts';
+import { deriveKey } from '../lib/signing/signed-url.ts';
+import type { Gate } from './auth/gate.ts';
+import { AnswerCache } from './catalog/answer-cache.ts';
+import { Cursors } from './catalog/cursor.ts';
+import { ImportRepository } from './catalog/import/import-repository.ts';
+import { Importer } from './catalog/import/importer.ts';
+import { CatalogIndex, type IndexChange } from './catalog/index/catalog-index.ts';
+import { IndexUpkeep } from './catalog/index/index-upkeep.ts';
+import { Searcher } from './catalog/index/searcher.ts';
+import { SegmentStore } from './catalog/index/segment-store.ts';
+import { UPKEEP_INTERVAL_MS } from './catalog/limits.ts';
+import { MovieCache } from './catalog/movie-cache.ts';
+import { MovieRepository } from './catalog/movie-repository.ts';
+import { createCatalogRoutes, createMovieRoute, describeMovie } from './catalog/routes.ts';
+import { CatalogService } from './catalog/service.ts';
+import { suggest } from './catalog/suggestions.ts';
+import type { Config } from './config.ts';
+import type { DatabaseHandle, Transaction } from './database/database.ts';
+import type { Leases } from './database/leases.ts';
+import { LIMITS } from './limits.ts';
+import type { Metrics } from './system/metrics.ts';
+import { ContentCors } from './videos/content-cors.ts';
+
+const CHANNEL = 'movies';
+
+export interface CatalogParts {
+  readonly config: Config;
+  readonly database: DatabaseHandle;
+  readonly leases: Leases;
+  readonly gate: Pick<Gate, 'admit'>;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly basePath: string;
+  readonly clock?: Clock;
+}
+
+/** What the rest of the coordinator needs of the catalog. */
+export interface Catalog {
+  // biome-ignore lint/suspicious/noExplicitAny: features have bindings and variables of their own
+  readonly routes: Hono<any>;
+  readonly direct: DirectRoute;
+  start(): void;
+}
+
+/** Puts the catalog of movies together; what has to be closed goes on the stack. */
+export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogParts): Promise<Catalog> {
+  const { config, database, leases, gate, metrics, logger, basePath, clock = systemClock } = parts;
+  const { kysely } = database;
+  const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
+    kysely.transaction().execute(work);
+  const announce = (transaction: Transaction, change: IndexChange) =>
+    database.notifications.publish(CHANNEL, JSON.stringify(change), transaction);
+
+  // 1. What is kept in memory.
+  const movies = new MovieRepository(kysely);
+  const cache = new MovieCache({ load: (ids) => movies.findMany(ids), describe: describeMovie, clock });
+  const store = new SegmentStore(kysely);
+  const index = stack.use(
+    await CatalogIndex.open({ store, clock, logger, cacheBytesMax: config.CATALOG_CACHE }),
+  );
+  const answers = new AnswerCache({ clock, version: () => index.version });
+  const forget = () => {
+    cache.clear();
+    answers.clear();
+  };
+
+  // 2. It follows what others change.
+  const takeNote = async (payload: string) => {
+    const { version, ids } = JSON.parse(payload) as { version?: number; ids?: string[] };
+    if (ids === undefined) cache.clear();
+    else for (const id of ids) cache.invalidate(id);
+    // A movie that lost its video is found as before, but looks different.
+    if (version === undefined) answers.clear();
+    else await index.apply({ version, ids });
+  };
+  const fail = (error: unknown) => logger.warn({ err: error }, 'the index of movies is behind');
+  stack.defer(
+    await database.notifications.subscribe(CHANNEL, (payload) => void takeNote(payload).catch(fail)),
+  );
+  stack.defer(
+    database.notifications.onGap(() => {
+      forget();
+      void index.sync().catch(fail);
+    }),
+  );
+  await index.sync();
+
+  // 3. What changes it.
+  const shared = { store, index, inTransaction, announce, clock, logger, leases };
+  const upkeep = new IndexUpkeep(shared);
+  const importer = stack.use(
+    new Importer({
+      ...shared,
+      database: kysely,
+      repository: new ImportRepository(kysely),
+      movies,
+      cache,
+      upkeep,
+    }),
+  );
+  const searcher = new Searcher();
+  const cursors = new Cursors(deriveKey(config.CLUSTER_SECRET, 'catalog-cursors'));
+  const service = new CatalogService({ ...shared, movies, cache, searcher, cursors });
+
+  const deps = {
+    service,
+    suggest: (text: string, limit: number) => suggest({ index, searcher, cache }, text, limit),
+    answers,
+    importer,
+    gate,
+    cors: new ContentCors(config.CORS_ORIGINS),
+    basePath,
+    anonymousRead: config.ANONYMOUS_READ,
+    bodyTimeoutMs: LIMITS.jsonBodyTimeoutMs,
+  };
+  observe(metrics, { index, cache, answers });
+  return {
+    routes: createCatalogRoutes(deps),
+    direct: createMovieRoute(deps),
+    start: () => {
+      const stop = new AbortController();
+      index.start();
+      upkeep.start();
+      const recovering = repeat(clock, UPKEEP_INTERVAL_MS, stop.signal, () =>
+        importer
+          .recoverOnce()
+          .catch((error: unknown) => logger.warn({ err: error }, 'an import could not be ended')),
+      );
+      stack.use(upkeep);
+      stack.defer(async () => {
+        stop.abort();
+        await recovering;
+      });
+    },
+  };
+}
+
+function observe(
+  metrics: Metrics,
+  { index, cache, answers }: { index: CatalogIndex; cache: MovieCache; answers: AnswerCache },
+): void {
+  metrics.observe('orbitvids_movies', 'Movies that can be found', () => index.movies);
+  metrics.observe(
+    'orbitvids_catalog_index_bytes',
+    'Segments of the catalog in memory',
+    () => index.cachedBytes,
+  );
+  metrics.observe('orbitvids_movie_cache_hits', 'Movies that were read from memory', () => cache.hits);
+  metrics.observe(
+    'orbitvids_movie_cache_misses',
+    'Movies that were read from the database',
+    () => cache.misses,
+  );
+  metrics.observe('orbitvids_movie_cache_hit_ratio', 'Share of movies that were read from memory', () =>
+    share(cache),
+  );
+  metrics.observe('orbitvids_movie_answer_hit_ratio', 'Share of lists that were answered from memory', () =>
+    share(answers),
+  );
+}
+
+function share({ hits, misses }: { readonly hits: number; readonly misses: number }): number {
+  return hits + misses === 0 ? 0 : hits / (hits + misses);
+}

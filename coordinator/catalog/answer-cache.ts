@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../lib/clock/clock.ts';
+import { CACHED_ANSWERS_MAX, STALE_MS_MAX } from './limits.ts';
+
+export interface CachedAnswer {
+  readonly json: string;
+  readonly etag: string;
+}
+
+interface Entry extends CachedAnswer {
+  readonly version: number;
+  readonly madeAtMs: number;
+}
+
+/** Answers to queries, each good for one version of the catalog and `STALE_MS_MAX`; those who ask at the same time share. */
+export class AnswerCache {
+  readonly #clock: Clock;
+  readonly #version: () => number;
+  /** In order of use, the least recent first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #pending = new Map<string, Promise<Entry>>();
+  hits = 0;
+  misses = 0;
+
+  constructor(options: { readonly clock: Clock; readonly version: () => number }) {
+    this.#clock = options.clock;
+    this.#version = options.version;
+  }
+
+  /** `make` resolves with JSON. */
+  async get(key: string, make: () => Promise<string>): Promise<CachedAnswer> {
+    const version = this.#version();
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      this.#entries.delete(key);
+      if (entry.version === version && this.#clock.monotonicMs() - entry.madeAtMs < STALE_MS_MAX) {
+        this.#entries.set(key, entry);
+        this.hits += 1;
+        return entry;
+      }
+    }
+    this.misses += 1;
+    const shared = `${version} ${key}`;
+    let pending = this.#pending.get(shared);
+    if (pending === undefined) {
+      pending = this.#make(key, version, make).finally(() => this.#pending.delete(shared));
+      this.#pending.set(shared, pending);
+    }
+    return await pending;
+  }
+
+  /** Something was changed that has no version. */
+  clear(): void {
+    this.#entries.clear();
+    this.#pending.clear();
+  }
+
+  async #make(key: string, version: number, make: () => Promise<string>): Promise<Entry> {
+    const madeAtMs = this.#clock.monotonicMs();
+    const json = await make();
+    const etag = `"${createHash('sha1').update(json).digest('base64url')}"`;
+    const entry = { json, etag, version, madeAtMs };
+    if (this.#version() === version) {
+      this.#entries.set(key, entry);
+      if (this.#entries.size > CACHED_ANSWERS_MAX) this.#entries.delete(this.#entries.keys().next().value!);
+    }
+    return entry;
+  }
+}

@@ -1,0 +1,63 @@
+import type { MovieFields } from '../movie.ts';
+
+/** A movie on its way into the table. */
+export interface MovieRow {
+  readonly id: string;
+  /** Hexadecimal. */
+  readonly identity: string;
+  /** Hexadecimal; see `MoviesTable.imported`. */
+  readonly imported: string;
+  readonly fields: MovieFields;
+}
+
+/** Columns of many rows as PostgreSQL's array literals: one statement with few parameters takes them all. */
+export interface MovieColumns {
+  readonly count: number;
+  readonly id: string;
+  readonly identity: string;
+  readonly imported: string;
+  readonly title: string;
+  readonly originalTitle: string;
+  readonly year: string;
+  readonly directors: string;
+  readonly genres: string;
+  readonly score: string;
+  readonly popularity: string;
+  readonly runtimeMinutes: string;
+  readonly synopsis: string;
+  readonly poster: string;
+  readonly videoId: string;
+}
+
+export function columnsOf(rows: readonly MovieRow[]): MovieColumns {
+  const texts = (read: (fields: MovieFields) => string | null) =>
+    `{${rows.map(({ fields }) => quoted(read(fields))).join(',')}}`;
+  const plain = (read: (row: MovieRow) => string | number | null) =>
+    `{${rows.map((row) => read(row) ?? 'NULL').join(',')}}`;
+  return {
+    count: rows.length,
+    id: plain(({ id }) => id),
+    identity: plain(({ identity }) => identity),
+    imported: plain(({ imported }) => imported),
+    title: texts(({ title }) => title),
+    originalTitle: texts(({ originalTitle }) => originalTitle),
+    year: plain(({ fields }) => fields.year),
+    directors: texts(({ directors }) => arrayOf(directors)),
+    genres: texts(({ genres }) => arrayOf(genres)),
+    score: plain(({ fields }) => fields.score),
+    popularity: plain(({ fields }) => fields.popularity),
+    runtimeMinutes: plain(({ fields }) => fields.runtimeMinutes),
+    synopsis: texts(({ synopsis }) => synopsis),
+    poster: texts(({ poster }) => poster),
+    videoId: plain(({ fields }) => fields.videoId),
+  };
+}
+
+export function arrayOf(values: readonly string[]): string {
+  return `{${values.map(quoted).join(',')}}`;
+}
+
+function quoted(text: string | null): string {
+  if (text === null) return 'NULL';
+  return `"${/["\\]/.test(text) ? text.replaceAll(/["\\]/g, '\\$&') : text}"`;
+}

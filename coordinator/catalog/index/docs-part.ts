@@ -1,0 +1,152 @@
+import { normalizeText } from '../text.ts';
+import { unpackSections } from './sections.ts';
+
+/** Instead of a score or popularity. */
+export const NO_NUMBER = 65_535;
+export const NO_YEAR = -32_768;
+
+export type SortOrder = 'popularity' | 'score' | 'title' | 'year' | 'newest';
+
+/**
+ * What a segment knows of its movies, which are numbered in order of popularity, the most popular one first. Scores and
+ * popularities are hundredths.
+ */
+export class DocsPart {
+  readonly count: number;
+  readonly weightBytes: number;
+  readonly score: Uint16Array;
+  readonly popularity: Uint16Array;
+  readonly year: Int16Array;
+  readonly titleWords: Uint8Array;
+  readonly directorsOf: Uint32Array;
+  readonly directorsStart: Uint32Array;
+  /** The movies of each director, the most popular first, and where they begin. */
+  readonly directorDocs: Uint16Array;
+  readonly directorDocsStart: Uint32Array;
+  readonly genresOf: Uint16Array;
+  readonly genresStart: Uint32Array;
+  readonly directorNames: Names;
+  readonly genreNames: Names;
+  readonly #ids: Buffer;
+  readonly #titles: string;
+  readonly #titleOffsets: Uint32Array;
+  readonly #orders: Readonly<Record<Exclude<SortOrder, 'popularity'>, Uint16Array>>;
+  readonly #genreDocs = new Map<number, Uint8Array>();
+
+  constructor(bytes: Uint8Array) {
+    const sections = unpackSections(bytes);
+    const ids = sections.ids as Uint8Array;
+    this.weightBytes = bytes.byteLength;
+    this.#ids = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength);
+    this.score = sections.score as Uint16Array;
+    this.popularity = sections.popularity as Uint16Array;
+    this.year = sections.year as Int16Array;
+    this.titleWords = sections.titleWords as Uint8Array;
+    this.#titles = decode(sections.titles as Uint8Array);
+    this.#titleOffsets = sections.titleOffsets as Uint32Array;
+    this.#orders = {
+      score: sections.byScore as Uint16Array,
+      year: sections.byYear as Uint16Array,
+      title: sections.byTitle as Uint16Array,
+      newest: sections.byId as Uint16Array,
+    };
+    this.directorsOf = sections.directorsOf as Uint32Array;
+    this.directorsStart = sections.directorsStart as Uint32Array;
+    this.directorDocs = sections.directorDocs as Uint16Array;
+    this.directorDocsStart = sections.directorDocsStart as Uint32Array;
+    this.genresOf = sections.genresOf as Uint16Array;
+    this.genresStart = sections.genresStart as Uint32Array;
+    this.directorNames = new Names(
+      decode(sections.directors as Uint8Array),
+      sections.directorOffsets as Uint32Array,
+    );
+    this.genreNames = new Names(decode(sections.genres as Uint8Array), sections.genreOffsets as Uint32Array);
+    this.count = this.score.length;
+  }
+
+  /** The number at a place in the order. */
+  at(order: SortOrder, place: number): number {
+    return order === 'popularity' ? place : this.#orders[order][place]!;
+  }
+
+  idOf(doc: number): string {
+    const hex = this.#ids.toString('hex', doc * 16, doc * 16 + 16);
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  }
+
+  titleKeyOf(doc: number): string {
+    return this.#titles.slice(this.#titleOffsets[doc]!, this.#titleOffsets[doc + 1]!);
+  }
+
+  /** The number of a movie; -1 when it is not here. */
+  find(id: string): number {
+    const wanted = Buffer.from(id.replaceAll('-', ''), 'hex');
+    const order = this.#orders.newest;
+    let low = 0;
+    let high = order.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const doc = order[middle]!;
+      const comparison = this.#ids.compare(wanted, 0, 16, doc * 16, doc * 16 + 16);
+      if (comparison === 0) return doc;
+      // The latest come first.
+      if (comparison > 0) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  /** Whether movies have the genre, one byte each. */
+  docsOfGenre(genre: number): Uint8Array {
+    let flags = this.#genreDocs.get(genre);
+    if (flags === undefined) {
+      flags = new Uint8Array(this.count);
+      for (let doc = 0; doc < this.count; doc++) {
+        for (let at = this.genresStart[doc]!; at < this.genresStart[doc + 1]!; at++) {
+          if (this.genresOf[at] === genre) flags[doc] = 1;
+        }
+      }
+      // As many as people filter by; there may be thousands of odd ones.
+      if (this.#genreDocs.size >= 32) this.#genreDocs.delete(this.#genreDocs.keys().next().value!);
+      this.#genreDocs.set(genre, flags);
+    }
+    return flags;
+  }
+}
+
+/** Names in the order of how they are compared. */
+class Names {
+  readonly #text: string;
+  readonly #offsets: Uint32Array;
+
+  constructor(text: string, offsets: Uint32Array) {
+    this.#text = text;
+    this.#offsets = offsets;
+  }
+
+  get count(): number {
+    return this.#offsets.length - 1;
+  }
+
+  at(number: number): string {
+    return this.#text.slice(this.#offsets[number]!, this.#offsets[number + 1]!);
+  }
+
+  /** By its normalised form; -1 when it is not here. */
+  find(key: string): number {
+    let low = 0;
+    let high = this.count - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const found = normalizeText(this.at(middle));
+      if (found === key) return middle;
+      if (found < key) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+}
+
+function decode(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}

@@ -1,0 +1,179 @@
+import { SUGGESTED_DOCS_MAX } from '../limits.ts';
+import { BestMatches, comparePlaces, placesAmong, placesInOrder } from './best-places.ts';
+import { Corrections } from './corrections.ts';
+import type { DocsPart } from './docs-part.ts';
+import { FacetCounter } from './facet-counter.ts';
+import { createFilter, type Filter } from './filters.ts';
+import { matchWords, type QueryWord } from './match-words.ts';
+import {
+  type CatalogQuery,
+  EFFORTS,
+  type Effort,
+  type FacetValue,
+  type PageRequest,
+  type PageResult,
+  type Place,
+} from './query.ts';
+import type { Snapshot } from './segment.ts';
+import { ALL_FIELDS, type Field } from './terms-part.ts';
+import { Turns } from './turns.ts';
+
+interface Outcome {
+  readonly places: readonly Place[];
+  /** Whether anything matched, on this page or one before. */
+  readonly hasHits: boolean;
+  readonly facets: FacetCounter | undefined;
+}
+
+/** Answers queries from a snapshot, segment by segment, and lets others have their turn in between. */
+export class Searcher {
+  readonly #corrections = new Corrections();
+
+  async page(snapshot: Snapshot, query: CatalogQuery, request: PageRequest): Promise<PageResult> {
+    const turns = new Turns();
+    if (query.words.length === 0) {
+      const outcome = await this.#list(snapshot, query, request, turns);
+      return toResult(outcome, 'exact', request);
+    }
+    // Further pages are of the list that the first one began.
+    const efforts = request.after === undefined ? EFFORTS : [request.after.effort];
+    let last: PageResult | undefined;
+    for (const effort of efforts) {
+      if (effort === 'some' && query.words.length < 2) break;
+      const outcome = await this.#search(snapshot, query, request, effort, turns);
+      last = toResult(outcome, effort, request);
+      // What is there as it was written is better than what may have been meant.
+      if (outcome.hasHits) break;
+    }
+    return last!;
+  }
+
+  /** How many movies have each genre, by name. */
+  async genres(snapshot: Snapshot): Promise<readonly FacetValue[]> {
+    const turns = new Turns();
+    const counter = new FacetCounter(snapshot.segments.length);
+    for (const segment of snapshot.segments) {
+      const docs = await segment.docs();
+      counter.add(docs, undefined, createFilter(docs, segment.dead(), EVERYTHING)!);
+      await turns.pause();
+    }
+    return counter.genres();
+  }
+
+  async #list(snapshot: Snapshot, query: CatalogQuery, request: PageRequest, turns: Turns): Promise<Outcome> {
+    const sort = query.sort === 'relevance' ? 'popularity' : query.sort;
+    const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
+    const places: Place[] = [];
+    for (const segment of snapshot.segments) {
+      const docs = await segment.docs();
+      const filter = createFilter(docs, segment.dead(), query);
+      if (filter === null) continue;
+      const among = docsOfDirector(docs, query.director);
+      places.push(
+        ...(among === undefined
+          ? placesInOrder(docs, sort, filter, request.after, request.limit + 1)
+          : placesAmong(docs, among, sort, filter, request.after)),
+      );
+      facets?.add(docs, among, filter);
+      await turns.pause();
+    }
+    return { places: places.sort(comparePlaces), hasHits: places.length > 0, facets };
+  }
+
+  async #search(
+    snapshot: Snapshot,
+    query: CatalogQuery,
+    request: PageRequest,
+    effort: Effort,
+    turns: Turns,
+  ): Promise<Outcome> {
+    const words = await this.#expand(snapshot, query, effort, turns);
+    const missesMax = effort === 'some' ? 1 : 0;
+    const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
+    const best = new BestMatches(request.limit + 1, request.after);
+    const places: Place[] = [];
+    let hasHits = false;
+    const isSuggestion = request.popularOnly === true && words.length === 1;
+    const docsPerTermMax = isSuggestion ? SUGGESTED_DOCS_MAX : undefined;
+    for (const segment of snapshot.segments) {
+      const [docs, terms] = [await segment.docs(), await segment.terms()];
+      const filter = createFilter(docs, segment.dead(), query);
+      if (filter === null) continue;
+      const matches = matchWords(docs, terms, words, missesMax, docsPerTermMax);
+      hasHits ||= matches.docs.some(filter);
+      if (query.sort === 'relevance') best.add(docs, matches, filter);
+      else {
+        const matched = new Uint8Array(docs.count);
+        for (const doc of matches.docs) matched[doc] = 1;
+        const both: Filter = (doc) => matched[doc] === 1 && filter(doc);
+        places.push(...placesInOrder(docs, query.sort, both, request.after, request.limit + 1));
+      }
+      if (facets !== undefined) facets.add(docs, matches.docs.toSorted(), filter);
+      await turns.pause();
+    }
+    if (query.sort === 'relevance') return { places: best.places(), hasHits, facets };
+    return { places: places.sort(comparePlaces), hasHits, facets };
+  }
+
+  async #expand(
+    snapshot: Snapshot,
+    query: CatalogQuery,
+    effort: Effort,
+    turns: Turns,
+  ): Promise<readonly QueryWord[]> {
+    const expanded: QueryWord[] = [];
+    for (const [index, word] of query.words.entries()) {
+      const isBeginning = query.isTyping && index === query.words.length - 1;
+      const isKnown = await occurs(snapshot, word, isBeginning);
+      const isGenerous = effort !== 'exact';
+      const others =
+        isKnown && !isGenerous ? [] : await this.#corrections.find(snapshot, word, isGenerous, turns);
+      expanded.push({
+        forms: [{ text: word, weight: 1 }, ...others],
+        beginning: isBeginning ? word : undefined,
+      });
+    }
+    return expanded;
+  }
+}
+
+const EVERYTHING: CatalogQuery = {
+  words: [],
+  isTyping: false,
+  genres: [],
+  director: undefined,
+  minScore: undefined,
+  maxScore: undefined,
+  yearFrom: undefined,
+  yearTo: undefined,
+  sort: 'popularity',
+};
+
+/** Whether any movie has the word, or one that begins so. */
+async function occurs(snapshot: Snapshot, word: string, isBeginning: boolean): Promise<boolean> {
+  for (const segment of snapshot.segments) {
+    const terms = await segment.terms();
+    const has = (field: Field) => {
+      if (!isBeginning) return terms.find(field + word) >= 0;
+      const [from, to] = terms.rangeOf(field + word);
+      return to > from;
+    };
+    if (ALL_FIELDS.some(has)) return true;
+  }
+  return false;
+}
+
+function docsOfDirector(docs: DocsPart, director: string | undefined): Uint16Array | undefined {
+  if (director === undefined) return undefined;
+  const number = docs.directorNames.find(director);
+  return docs.directorDocs.subarray(docs.directorDocsStart[number]!, docs.directorDocsStart[number + 1]!);
+}
+
+function toResult({ places, facets }: Outcome, effort: Effort, { limit }: PageRequest): PageResult {
+  return {
+    places: places.slice(0, limit),
+    hasMore: places.length > limit,
+    effort,
+    facets: facets?.result(),
+  };
+}
