@@ -69,6 +69,9 @@ const environmentSchema = z.object({
     })
     .default(8 * MIB),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
+  /** What each user may store unless an administrator says otherwise; 0 for no limit. */
+  QUOTA_BYTES: sizeBytes().default(0),
+  QUOTA_VIDEOS: wholeNumber(0, 2_147_483_647).default(0),
   /** Memory for what finds movies. */
   CATALOG_CACHE: sizeBytes()
     .refine((bytes) => bytes >= 16 * MIB, { message: 'must be 16MiB or more' })
@@ -100,6 +103,7 @@ const environmentSchema = z.object({
   SWEEP_INTERVAL: duration(1).default(300_000),
   SWEEP_MIN_AGE: duration(0).default(60_000),
   UPLOAD_LEASE: duration(1).default(120_000),
+  UPLOAD_EXPIRY: duration(1000).default(2 * 86_400_000),
   UPLOAD_IDLE_TIMEOUT: duration(1).default(60_000),
   READ_STALL_TIMEOUT: duration(1).default(1000),
   COPY_TIMEOUT: duration(1).default(15_000),

@@ -8,6 +8,7 @@ import { deriveKey } from '../lib/signing/signed-url.ts';
 import { type Accounts, openAccounts } from './accounts.ts';
 import { openBytePath } from './byte-path.ts';
 import { openCatalog } from './catalog.ts';
+import { ObjectDigester } from './chunks/object-digester.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { createEventRoutes } from './cluster/event-routes.ts';
@@ -37,11 +38,15 @@ import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
+import { openUploads } from './uploads/open-uploads.ts';
+import { createUploadRoutes, UPLOAD_HEADERS, uploadDiscovery } from './uploads/routes.ts';
 import { ContentCors } from './videos/content-cors.ts';
 import { ContentResponder } from './videos/content-response.ts';
+import { Quotas } from './videos/quotas.ts';
 import { RecordBackfill } from './videos/record-backfill.ts';
 import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
 import { VideoService } from './videos/service.ts';
+import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
@@ -231,6 +236,7 @@ export async function openContext(
     readLatency,
     onSuspicion: (position, why) => suspicions.add(position, why),
   });
+  const quotas = new Quotas(database.kysely, { bytes: config.QUOTA_BYTES, videos: config.QUOTA_VIDEOS });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
   const videos = new SqlVideoRepository(database.kysely);
   const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
@@ -255,6 +261,7 @@ export async function openContext(
       store,
       records,
       leases: uploadLeases,
+      quotas,
       inTransaction,
       clock,
       logger,
@@ -265,8 +272,29 @@ export async function openContext(
       cachedChunksMax: LIMITS.cachedChunksMax,
     }),
   );
+  const digester = new ObjectDigester({ placement: cluster, requests, clock });
+  const sha256Backfill = new Sha256Backfill({ videos, service, objects, digester, leases, clock, logger });
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
+
+  const uploads = await openUploads(stack, {
+    ...{
+      database,
+      store,
+      objects,
+      videos,
+      records,
+      quotas,
+      inTransaction,
+      coordinatorId,
+      clock,
+      logger,
+      stopping,
+    },
+    expiryMs: config.UPLOAD_EXPIRY,
+    leaseMs: config.UPLOAD_LEASE,
+    uploadBytesMax: config.MAX_VIDEO_SIZE,
+  });
 
   // 4. Accounts and the routes.
   const accounts = await openAccounts(stack, {
@@ -276,6 +304,7 @@ export async function openContext(
     clusterId: cluster.id,
     nodeKey: signingKey,
     clock,
+    usageOf: (userId) => quotas.usageOf(userId),
   });
   const catalog = await openCatalog(stack, {
     config,
@@ -331,6 +360,8 @@ export async function openContext(
     metrics,
     gate: accounts.gate,
     corsOrigins: config.CORS_ORIGINS,
+    exposedHeaders: UPLOAD_HEADERS,
+    discovery: { '/uploads': uploadDiscovery(config.MAX_VIDEO_SIZE) },
     system: [
       createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
       accounts.keySet,
@@ -339,6 +370,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      createUploadRoutes({ ...uploads, videos: service, basePath: API_PREFIX }),
       catalog.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
@@ -369,6 +401,8 @@ export async function openContext(
       stack.use(repairer);
       backfill.start();
       stack.use(backfill);
+      sha256Backfill.start();
+      stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { cors } from 'hono/cors';
 import { createDirectHandler, type DirectRoute } from '../lib/http/direct-routes.ts';
 import type { HttpServerOptions } from '../lib/http/http-server.ts';
@@ -25,6 +25,10 @@ export interface ServerOptions {
   readonly metrics: Metrics;
   /** Other origins whose scripts may use the API; `['*']` for all. */
   readonly corsOrigins: readonly string[];
+  /** Headers of features' answers that such scripts may see. */
+  readonly exposedHeaders: readonly string[];
+  /** What answers to `OPTIONS` say, by the beginning of the path below the API prefix. */
+  readonly discovery: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Stands before everything that is mounted. */
   readonly gate: Gate;
   /** Mounted at the root. */
@@ -57,9 +61,17 @@ export function createServerApp(options: ServerOptions): ServerApp {
   const allowOrigins = cors({
     origin: options.corsOrigins.includes('*') ? '*' : [...options.corsOrigins],
     allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposeHeaders: ['ETag', 'Location', 'Retry-After', REQUEST_ID_HEADER],
+    exposeHeaders: ['ETag', 'Location', 'Retry-After', REQUEST_ID_HEADER, ...options.exposedHeaders],
     maxAge: 86_400,
   });
+  for (const [path, headers] of Object.entries(options.discovery)) {
+    const discover: MiddlewareHandler = async (context, next) => {
+      await next();
+      if (context.req.method !== 'OPTIONS') return;
+      for (const [name, value] of Object.entries(headers)) context.header(name, value);
+    };
+    app.use(`${API_PREFIX}${path}/*`, discover);
+  }
   // A video's bytes say themselves who may read them.
   app.use(`${API_PREFIX}/*`, (context, next) =>
     context.req.path.endsWith('/content') ? next() : allowOrigins(context, next),

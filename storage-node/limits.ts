@@ -50,6 +50,11 @@ export const SOURCE_CONNECT_TIMEOUT_MS = 3000;
 /** As many as one range pull uses. */
 export const SOURCE_IDLE_CONNECTIONS = 16;
 
+/** Objects whose SHA-256 is being computed here. */
+export const DIGEST_SESSIONS_MAX = 8;
+/** How long one of them is remembered that nobody goes on with. */
+export const DIGEST_SESSION_IDLE_MS = 120_000;
+
 /** Longest JSON request body. */
 export const JSON_BYTES_MAX = 16 * 1024;
 export const LIST_LIMIT_DEFAULT = 1000;

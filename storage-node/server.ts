@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import type { ByteClient } from '../lib/byte-client/byte-client.ts';
 import type { Clock } from '../lib/clock/clock.ts';
 import { AppError } from '../lib/errors/app-error.ts';
 import { createDirectHandler } from '../lib/http/direct-routes.ts';
@@ -14,6 +15,8 @@ import { createChunkRoutes } from './chunks/chunk-routes.ts';
 import { ChunkSender } from './chunks/chunk-sender.ts';
 import type { ChunkService } from './chunks/chunk-service.ts';
 import type { ChunkSource } from './chunks/chunk-source.ts';
+import { createDigestRoutes } from './digests/digest-routes.ts';
+import { ObjectHashes } from './digests/object-hashes.ts';
 import { statusOf } from './errors.ts';
 import type { NodeIdentity } from './identity.ts';
 import { KEEP_ALIVE_TIMEOUT_MS, SEND_IDLE_TIMEOUT_MS } from './limits.ts';
@@ -30,6 +33,8 @@ export interface NodeAppOptions {
   readonly identity: NodeIdentity;
   readonly metrics: NodeMetrics;
   readonly source: ChunkSource;
+  /** Talks to other nodes. */
+  readonly client: Pick<ByteClient, 'request'>;
   readonly scrubber: Pick<Scrubber, 'status' | 'control'>;
   /** Signs and verifies requests. */
   readonly key: SigningKey;
@@ -71,6 +76,7 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
   });
   app.route('/chunks', createChunkRoutes(options));
   app.route('/ranges', createRangeRoutes(options));
+  app.route('/digests', createDigestRoutes({ hashes: new ObjectHashes(options) }));
   app.route('/', createScrubRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
   const sender = new ChunkSender({ ...options, problems });

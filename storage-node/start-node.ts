@@ -97,6 +97,7 @@ export async function startNode(
       scrub: () => scrubber.status,
     }),
     source,
+    client,
     scrubber,
     key,
     stopping: signal,

@@ -77,6 +77,14 @@ export const ACCESS = {
   'HEAD /api/v1/videos/{id}/content': player,
   'POST /api/v1/videos/{id}/playback-url': reader,
 
+  // Whose an upload is, its handlers ask.
+  'POST /api/v1/uploads': uploader,
+  'GET /api/v1/uploads/{id}': uploader,
+  'HEAD /api/v1/uploads/{id}': uploader,
+  'PATCH /api/v1/uploads/{id}': uploader,
+  'DELETE /api/v1/uploads/{id}': uploader,
+  'POST /api/v1/uploads/{id}': uploader,
+
   'GET /api/v1/movies': reader,
   'POST /api/v1/movies': admin,
   'GET /api/v1/movies/suggest': reader,

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { PooledBuffer } from '../../lib/bytes/buffer-pool.ts';
 import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
@@ -19,7 +18,14 @@ export interface CutterOptions {
   readonly buffers: WriteBuffers;
   /** Full length of a chunk; a multiple of the page size. */
   readonly chunkBytes: number;
+  /** Of the source. */
   readonly limitBytes: number;
+  /** Is given the source's bytes in order, as they are copied. */
+  readonly hash: { update(bytes: Buffer): unknown };
+  /** Bytes that come before those of the source in the first chunk, shorter than a chunk. */
+  readonly prefix?: Buffer | undefined;
+  /** A source that breaks off, or is too slow, ends the cut like one that is complete; `interrupted` has the reason. */
+  readonly keepsTail?: boolean;
   /** Longest time without a byte from a source that may send. */
   readonly idleTimeoutMs: number;
   /** Told of every piece once it has been copied. */
@@ -29,11 +35,12 @@ export interface CutterOptions {
 }
 
 export interface CutResult {
+  /** Bytes of the source that are in the chunks. */
   readonly size: number;
-  /** SHA-256 over everything, 32 bytes. */
-  readonly sha256: Buffer;
-  /** The first bytes, at most 4 KiB. */
+  /** The source's first bytes, at most 4 KiB. */
   readonly head: Buffer;
+  /** Why there is not more; absent when the source came to its end. */
+  readonly interrupted?: Error;
 }
 
 const HEAD_BYTES = 4096;
@@ -45,10 +52,14 @@ const HEAD_BYTES = 4096;
 export class ChunkCutter implements PageHolder {
   readonly #source: Readable;
   readonly #options: CutterOptions;
-  readonly #hash = createHash('sha256');
   readonly #head: Buffer[] = [];
   #headBytes = 0;
+  /** Bytes that came. */
   #size = 0;
+  /** Bytes of the source that lie in pages. */
+  #filled = 0;
+  /** Bytes of the prefix that do not lie in pages yet. */
+  #prefixLeft = 0;
   #pages: PooledBuffer[] = [];
   #page: PooledBuffer | undefined;
   #pageFill = 0;
@@ -72,20 +83,22 @@ export class ChunkCutter implements PageHolder {
     return this.#pages.length + (this.#page ? 1 : 0);
   }
 
-  /** Resolves when the source has ended and every chunk was handed on; rejects with the first error. */
+  /** Resolves when the source has ended and every chunk was handed on; rejects with the first error that ends the cut. */
   run(signal: AbortSignal): Promise<CutResult> {
-    const onAbort = () => this.#fail(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
+    const onAbort = () =>
+      this.#breakOff(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
     const onData = (piece: Buffer) => this.#onData(piece);
     const onEnd = () => this.#onEnd();
-    const onError = (error: Error) => this.#fail(incomplete(error));
+    const onError = (error: Error) => this.#breakOff(incomplete(error));
     const onClose = () => {
-      if (!this.#ended) this.#fail(incomplete());
+      if (!this.#ended) this.#breakOff(incomplete());
     };
     return new Promise<CutResult>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
       this.#options.buffers.join(this);
       this.#touch();
+      this.#fillPrefix();
       this.#watchIdle(this.#options.idleTimeoutMs);
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
@@ -125,7 +138,6 @@ export class ChunkCutter implements PageHolder {
       );
       return;
     }
-    this.#hash.update(piece);
     if (this.#headBytes < HEAD_BYTES) {
       const part = Buffer.from(piece.subarray(0, HEAD_BYTES - this.#headBytes));
       this.#head.push(part);
@@ -149,11 +161,24 @@ export class ChunkCutter implements PageHolder {
         if (this.#pages.length === 0) this.heldSinceMs = this.#options.clock.monotonicMs();
       }
       const copied = piece.copy(this.#page.bytes, this.#pageFill, offset);
+      if (this.#prefixLeft > 0) this.#prefixLeft -= copied;
+      else {
+        this.#options.hash.update(copied === piece.length ? piece : piece.subarray(offset, offset + copied));
+        this.#filled += copied;
+      }
       offset += copied;
       this.#pageFill += copied;
       if (this.#pageFill === PAGE_BYTES) this.#finishPage();
       if (this.#settled) return;
     }
+  }
+
+  /** Before the first byte of the source. */
+  #fillPrefix(): void {
+    const { prefix } = this.#options;
+    if (prefix === undefined || prefix.length === 0) return;
+    this.#prefixLeft = prefix.length;
+    this.#fill(prefix);
   }
 
   #finishPage(): void {
@@ -230,10 +255,10 @@ export class ChunkCutter implements PageHolder {
 
   #finish(): void {
     if (this.#settled || this.#waiting) return;
-    this.cutNow();
+    this.#cutLast();
     if (this.#settled) return;
     this.#settled = true;
-    this.#resolve({ size: this.#size, sha256: this.#hash.digest(), head: Buffer.concat(this.#head) });
+    this.#resolve({ size: this.#filled, head: Buffer.concat(this.#head) });
   }
 
   #touch(): void {
@@ -246,21 +271,44 @@ export class ChunkCutter implements PageHolder {
       if (this.#holds > 0) this.#touch();
       const idleMs = this.#options.clock.monotonicMs() - this.#lastDataMs;
       if (idleMs >= this.#options.idleTimeoutMs - 1) {
-        this.#fail(new AppError('request_timeout', `No data came for ${Math.round(idleMs)} ms.`));
+        this.#breakOff(new AppError('request_timeout', `No data came for ${Math.round(idleMs)} ms.`));
       } else {
         this.#watchIdle(this.#options.idleTimeoutMs - idleMs);
       }
     });
   }
 
+  /** What came last and found no page is lost. */
+  #breakOff(error: Error): void {
+    if (this.#settled) return;
+    if (!this.#options.keepsTail) {
+      this.#fail(error);
+      return;
+    }
+    this.#cutLast();
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#resolve({ size: this.#filled, head: Buffer.concat(this.#head), interrupted: error });
+  }
+
+  /** A prefix alone is nothing new, and is dropped. */
+  #cutLast(): void {
+    if (this.#filled > 0) this.cutNow();
+    this.#dropPages();
+  }
+
   #fail(error: Error): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.#dropPages();
+    this.#reject(error);
+  }
+
+  #dropPages(): void {
     if (this.#page) this.#options.buffers.release([this.#page]);
     this.#options.buffers.release(this.#pages);
     this.#page = undefined;
     this.#pages = [];
-    this.#reject(error);
   }
 }
 

@@ -85,6 +85,11 @@ export class HttpNodeClient implements NodeClient {
       const problem = await response.text(PROBLEM_LIMIT_BYTES).catch(() => '');
       throw nodeError(node, response.status, codeOf(problem));
     }
+    // A copy with another checksum is sound, but it is not this chunk.
+    if (response.headers.get(CHECKSUM_HEADER) !== formatChecksum(ref.checksum)) {
+      response.destroy();
+      throw new AppError('chunk_corrupt', `Node ${node.id} has other bytes as chunk ${ref.id}.`);
+    }
     return {
       async pipe(consume) {
         try {

@@ -12,6 +12,11 @@ export interface RecordContent {
 export interface WriteOptions {
   /** More bytes than this reject with `body_too_large`. */
   readonly limitBytes: number;
+  /**
+   * Asked with every chunk whether the object may have so many bytes by now, for sources of unknown length; its rejection
+   * is that of the write.
+   */
+  readonly admit?: (sizeBytes: number) => Promise<void>;
   /** Aborting stops the write; chunks already stored are removed as far as their nodes answer. */
   readonly signal: AbortSignal;
   /**
@@ -21,13 +26,56 @@ export interface WriteOptions {
   readonly describe: (content: ObjectContent) => Promise<RecordContent>;
 }
 
+export interface AppendOptions {
+  /** Place of the first new chunk in the object. */
+  readonly firstIndex: number;
+  /** Bytes that go into the first new chunk before those of the source: of the last one before, which it replaces. */
+  readonly prefix?: Buffer | undefined;
+  /** Is given the source's bytes. */
+  readonly hash: { update(bytes: Buffer): unknown };
+  /** More bytes of the source than this reject with `body_too_large`. */
+  readonly limitBytes: number;
+  /** Aborting ends the source; what came before is stored. */
+  readonly signal: AbortSignal;
+  /** How long what came before may take then. */
+  readonly flushMaxMs: number;
+  /** See `WriteOptions`; the prefix is not counted. */
+  readonly admit?: ((sizeBytes: number) => Promise<void>) | undefined;
+  /** Called with what is on the disks of a write quorum, in order, one batch at a time; see `DurablePrefix`. */
+  readonly persist: (chunks: readonly ChunkRef[]) => Promise<void>;
+  /**
+   * Called when the source has come to its end; before, nothing is persisted. When it throws, or the source breaks off, nothing
+   * of the source is kept.
+   */
+  readonly verify?: (() => void) | undefined;
+}
+
+export interface Appended {
+  /** Bytes of the source that were persisted. */
+  readonly bytes: number;
+  /** Why the source ended early; absent when it came to its end. */
+  readonly interrupted?: Error | undefined;
+}
+
+/** The byte path for objects that are written piece by piece. */
+export interface ObjectAppender {
+  /**
+   * Stores the source as further chunks of an open object. Whatever ends the source early, what came of it is kept as a
+   * shorter chunk. Rejects like `ObjectStore.write` when chunks cannot be stored; what was persisted stays.
+   */
+  append(objectId: string, source: Readable, options: AppendOptions): Promise<Appended>;
+}
+
 /** What was read from a source. */
 export interface ObjectContent extends Omit<StoredObject, 'record'> {
+  readonly sha256: Uint8Array;
   /** The object's first bytes, at most 4 KiB, for content sniffing. */
   readonly head: Uint8Array;
 }
 
-export interface WrittenObject extends ObjectContent, StoredObject {}
+export interface WrittenObject extends ObjectContent {
+  readonly record: readonly ChunkRef[];
+}
 
 /** A range of an object whose first byte is at hand: from here on only the death of every owner can stop it. */
 export interface ObjectReading {

@@ -1,45 +1,39 @@
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { appendBlockChecksums, chunkChecksum } from '../../lib/bytes/checksum.ts';
 import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
-import { positionOf } from '../../lib/hashring/index.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Placement, StorageNode } from '../cluster/placement.ts';
-import { createChunkId, createRecordChunkId, createRecordToken } from '../objects/chunk-id.ts';
 import type { ChunkRef, Manifest } from '../objects/manifest.ts';
-import { ChunkCutter, type CutChunk } from './chunk-cutter.ts';
-import type { ChunkOutbox } from './chunk-outbox.ts';
+import { ChunkCutter, type CutterOptions } from './chunk-cutter.ts';
 import type { ChunkReader } from './chunk-reader.ts';
-import type { ChunkWriter, WriteOutcome } from './chunk-writer.ts';
+import { DurablePrefix } from './durable-prefix.ts';
 import type { NodeClient } from './node-client.ts';
 import { RingObjectReading, slicesOf } from './object-reading.ts';
 import type {
+  Appended,
+  AppendOptions,
+  ObjectAppender,
   ObjectReading,
   ObjectStore,
   RecordContent,
   WriteOptions,
   WrittenObject,
 } from './object-store.ts';
+import { ObjectUpload, type ObjectUploadParts } from './object-upload.ts';
 import type { WriteBuffers } from './write-buffers.ts';
 
-export interface RingObjectStoreOptions {
+export interface RingObjectStoreOptions extends ObjectUploadParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly placement: Placement;
   readonly buffers: WriteBuffers;
   readonly garbage: Pick<YoungGarbage, 'add'>;
-  readonly outbox: ChunkOutbox;
-  readonly writer: ChunkWriter;
   readonly reader: ChunkReader;
   readonly client: NodeClient;
-  /** Full length of a chunk, bytes. */
-  readonly chunkBytes: number;
   /** Longest time without a byte from an uploading client. */
   readonly sourceIdleTimeoutMs: number;
-  /** Chunks of one upload that may wait for their quorum while the next one fills. */
-  readonly chunksInFlight: number;
-  readonly randomBytes: (count: number) => Uint8Array;
   /**
    * Called with the time that each read took until its first MiB, or all of it, was at hand. What the receiver took is
    * not counted.
@@ -47,12 +41,10 @@ export interface RingObjectStoreOptions {
   readonly onReadServed?: (milliseconds: number) => void;
   /** Called with the length of each piece that a receiver has taken. */
   readonly onBytesSent?: (bytes: number) => void;
-  /** Called for each chunk whose copies are all made or given up. */
-  readonly onChunkSettled?: (ref: ChunkRef, outcome: WriteOutcome) => void;
 }
 
 /** ObjectStore on the storage nodes of the ring. */
-export class RingObjectStore implements ObjectStore {
+export class RingObjectStore implements ObjectStore, ObjectAppender {
   readonly #options: RingObjectStoreOptions;
 
   constructor(options: RingObjectStoreOptions) {
@@ -60,21 +52,14 @@ export class RingObjectStore implements ObjectStore {
   }
 
   async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
-    const { clock, buffers, garbage, chunkBytes, sourceIdleTimeoutMs } = this.#options;
     this.#assertReady();
-    const upload = new ObjectUpload(this.#options, objectId, options.signal);
-    const cutter = new ChunkCutter(source, {
-      clock,
-      buffers,
-      garbage,
-      chunkBytes,
-      limitBytes: options.limitBytes,
-      idleTimeoutMs: sourceIdleTimeoutMs,
-      onChunk: (chunk) => upload.add(chunk),
-    });
+    const { signal, admit, limitBytes } = options;
+    const upload = new ObjectUpload(this.#options, { objectId, signal, admit });
+    const hash = createHash('sha256');
+    const cutter = this.#cutterOf(source, upload, { limitBytes, hash });
     try {
-      const { size, sha256, head } = await cutter.run(upload.signal);
-      const content = { size, sha256, head, chunks: upload.chunks };
+      const { size, head } = await cutter.run(upload.signal);
+      const content = { size, sha256: hash.digest(), head, chunks: upload.chunks };
       // The record goes out while the last chunks are still on their way.
       await upload.addRecord(await upload.unlessFailed(options.describe(content)));
       await upload.finish();
@@ -85,9 +70,49 @@ export class RingObjectStore implements ObjectStore {
     }
   }
 
+  async append(objectId: string, source: Readable, options: AppendOptions): Promise<Appended> {
+    this.#assertReady();
+    const { signal, admit, firstIndex, prefix, hash, limitBytes, persist, verify } = options;
+    const before = prefix?.length ?? 0;
+    const durable = new DurablePrefix({ persist, firstBytesMin: before, isOpen: verify === undefined });
+    const admitNew = admit && ((sizeBytes: number) => admit(sizeBytes - before));
+    // What ends the source does not end the chunks that are on their way.
+    const untilFailed = new AbortController().signal;
+    const upload = new ObjectUpload(this.#options, {
+      ...{ objectId, signal: untilFailed, admit: admitNew, firstIndex, durable },
+    });
+    const cutter = this.#cutterOf(source, upload, { limitBytes, hash, prefix, keepsTail: true });
+    let cancelFlush = () => {};
+    try {
+      const { size, interrupted } = await cutter.run(AbortSignal.any([signal, upload.signal]));
+      if (interrupted !== undefined) {
+        if (verify !== undefined) throw interrupted;
+        cancelFlush = this.#options.clock.after(options.flushMaxMs, () => upload.fail(interrupted));
+      }
+      verify?.();
+      if (size === 0) {
+        this.#giveUp(objectId, upload, new Error('nothing came'), (ref) => !durable.wasNamed(ref));
+        return { bytes: 0, interrupted };
+      }
+      durable.open();
+      await upload.finish();
+      await durable.drain();
+      return { bytes: durable.persistedBytes - before, interrupted };
+    } catch (error) {
+      this.#giveUp(objectId, upload, error, (ref) => !durable.wasNamed(ref));
+      await durable.drain().catch(() => {});
+      throw error;
+    } finally {
+      cancelFlush();
+    }
+  }
+
   async writeRecord(objectId: string, record: RecordContent, signal?: AbortSignal): Promise<ChunkRef[]> {
     this.#assertReady();
-    const upload = new ObjectUpload(this.#options, objectId, signal ?? new AbortController().signal);
+    const upload = new ObjectUpload(this.#options, {
+      objectId,
+      signal: signal ?? new AbortController().signal,
+    });
     try {
       await upload.addRecord(record);
       await upload.finish();
@@ -139,131 +164,31 @@ export class RingObjectStore implements ObjectStore {
     }
   }
 
-  /** What was stored so far is garbage now; the sweep finds what these requests do not reach. */
-  #giveUp(objectId: string, upload: ObjectUpload, error: unknown): void {
-    void upload.abort(error).then((chunks) => this.remove(objectId, chunks));
+  #cutterOf(
+    source: Readable,
+    upload: ObjectUpload,
+    options: Pick<CutterOptions, 'limitBytes' | 'hash' | 'prefix' | 'keepsTail'>,
+  ): ChunkCutter {
+    const { clock, buffers, garbage, chunkBytes, sourceIdleTimeoutMs } = this.#options;
+    return new ChunkCutter(source, {
+      ...options,
+      ...{ clock, buffers, garbage, chunkBytes, idleTimeoutMs: sourceIdleTimeoutMs },
+      onChunk: (chunk) => upload.add(chunk),
+    });
+  }
+
+  /** What was stored so far, or that of it, is garbage now; the sweep finds what these requests do not reach. */
+  #giveUp(
+    objectId: string,
+    upload: ObjectUpload,
+    error: unknown,
+    isGarbage: (ref: ChunkRef) => boolean = () => true,
+  ): void {
+    void upload.abort(error).then((chunks) => this.remove(objectId, chunks.filter(isGarbage)));
   }
 
   #assertReady(): void {
     if (this.#options.placement.ready) return;
     throw new AppError('cluster_not_ready', 'The cluster has no layout yet.', { retryable: true });
   }
-}
-
-/** The chunks of one object on their way to the nodes. */
-class ObjectUpload {
-  readonly #options: RingObjectStoreOptions;
-  readonly #objectId: string;
-  readonly #abort = new AbortController();
-  readonly chunks: ChunkRef[] = [];
-  readonly record: ChunkRef[] = [];
-  readonly #settled = new Set<Promise<unknown>>();
-  #inFlight = 0;
-  /** Woken at every acknowledgement; each looks for itself whether its turn has come. */
-  readonly #waiting = new Set<() => void>();
-  #failure: unknown;
-
-  constructor(options: RingObjectStoreOptions, objectId: string, signal: AbortSignal) {
-    this.#options = options;
-    this.#objectId = objectId;
-    if (signal.aborted) this.#abort.abort(signal.reason);
-    else signal.addEventListener('abort', () => this.#abort.abort(signal.reason), { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
-  }
-
-  /** Sends a chunk; the promise, if any, resolves when the next one may follow. */
-  add(chunk: CutChunk): Promise<void> | undefined {
-    const id = createChunkId(this.#objectId, this.chunks.length, this.#options.randomBytes(4));
-    const ref = refOf(id, chunk);
-    this.chunks.push(ref);
-    return this.#send(ref, chunk);
-  }
-
-  /** Sends the record, in as many chunks as it takes; resolves when all of it is on its way. */
-  async addRecord({ version, bytes }: RecordContent): Promise<void> {
-    const { chunkBytes, randomBytes } = this.#options;
-    const parts = Math.ceil(bytes.length / chunkBytes);
-    const token = createRecordToken(randomBytes(4));
-    for (let part = 0; part < parts; part++) {
-      const page = bytes.subarray(part * chunkBytes, (part + 1) * chunkBytes);
-      const id = createRecordChunkId({ objectId: this.#objectId, version, token, part, parts });
-      const chunk = { pages: [page], length: page.length, release: () => {} };
-      const ref = refOf(id, chunk);
-      this.record.push(ref);
-      await this.#send(ref, chunk);
-    }
-  }
-
-  #send(ref: ChunkRef, chunk: OutgoingPages): Promise<void> | undefined {
-    const offer = this.#options.outbox.offer(chunk.pages, chunk.length);
-    const write = this.#options.writer.store({ ref, pages: chunk.pages, sourceUrl: offer.url }, this.signal);
-    this.#inFlight += 1;
-    write.acknowledged
-      .catch((error) => this.#fail(error))
-      .finally(() => {
-        this.#inFlight -= 1;
-        for (const wake of this.#waiting) wake();
-      });
-    const settled = write.settled.then((outcome) => {
-      offer.withdraw();
-      chunk.release();
-      this.#settled.delete(settled);
-      this.#options.onChunkSettled?.(ref, outcome);
-    });
-    this.#settled.add(settled);
-    return this.#inFlight > this.#options.chunksInFlight
-      ? this.#room(this.#options.chunksInFlight)
-      : undefined;
-  }
-
-  /** Resolves once every chunk is acknowledged. */
-  finish(): Promise<void> {
-    return this.#room(0);
-  }
-
-  /** The work's result, unless a chunk fails before. */
-  async unlessFailed<Result>(work: Promise<Result>): Promise<Result> {
-    const failed = Promise.withResolvers<never>();
-    const onAbort = () => failed.reject(this.#failure ?? this.signal.reason);
-    this.signal.addEventListener('abort', onAbort, { once: true });
-    if (this.signal.aborted) onAbort();
-    try {
-      return await Promise.race([work, failed.promise]);
-    } finally {
-      this.signal.removeEventListener('abort', onAbort);
-    }
-  }
-
-  /** Stops everything; resolves with what may lie on nodes when no copy is under way any more. */
-  async abort(reason: unknown): Promise<ChunkRef[]> {
-    this.#abort.abort(reason);
-    await Promise.all(this.#settled);
-    return [...this.chunks, ...this.record];
-  }
-
-  async #room(limit: number): Promise<void> {
-    while (this.#inFlight > limit && this.#failure === undefined) {
-      const woken = Promise.withResolvers<void>();
-      this.#waiting.add(woken.resolve);
-      await woken.promise;
-      this.#waiting.delete(woken.resolve);
-    }
-    if (this.#failure !== undefined) throw this.#failure;
-  }
-
-  #fail(error: unknown): void {
-    this.#failure ??= error;
-    this.#abort.abort(error);
-  }
-}
-
-type OutgoingPages = Pick<CutChunk, 'pages' | 'length' | 'release'>;
-
-function refOf(id: string, { pages, length }: OutgoingPages): ChunkRef {
-  const blocks: number[] = [];
-  for (const page of pages) appendBlockChecksums(blocks, page);
-  return { id, position: positionOf(id), length, checksum: chunkChecksum(blocks) };
 }

@@ -28,6 +28,9 @@ export interface Schema {
   signing_keys: SigningKeysTable;
   rate_limits: RateLimitsTable;
   audit_events: AuditEventsTable;
+  uploads: UploadsTable;
+  owner_usage: OwnerUsageTable;
+  quota_reservations: QuotaReservationsTable;
   movies: MoviesTable;
   movie_genres: MovieGenresTable;
   movie_index: MovieIndexTable;
@@ -82,8 +85,9 @@ export type ObjectState = 'open' | 'committed';
 export interface ObjectsTable {
   id: string;
   state: ObjectState;
-  /** Null while open, like `sha256`. */
+  /** Null while open. */
   size: number | null;
+  /** Null while open, and as long as nobody has computed it. */
   sha256: Uint8Array | null;
   /** Null when committed. */
   lease_expires_at: Date | null;
@@ -123,7 +127,8 @@ export interface VideosTable {
   filename: string | null;
   content_type: string;
   size: number;
-  sha256: Uint8Array;
+  /** Null as long as nobody has computed it. */
+  sha256: Uint8Array | null;
   /** Grows with every edit; the entity tag is made of it. */
   version: Generated<number>;
   created_at: Generated<Date>;
@@ -243,6 +248,9 @@ export interface UsersTable {
   disabled: Generated<boolean>;
   /** Grows with everything that ends the user's access tokens; a token carries the one it was made in. */
   generation: Generated<number>;
+  /** Null: what the configuration says. 0: no limit. */
+  quota_bytes: number | null;
+  quota_videos: number | null;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
   last_login_at: Date | null;
@@ -396,6 +404,56 @@ export interface MovieImportUpdatesTable {
   import_id: string;
   movie_id: string;
   movie: string;
+}
+
+/** `partial`: to be a part of a `final` one, which is made of parts. */
+export type UploadKind = 'whole' | 'partial' | 'final';
+
+/** Resumable uploads; completed ones for a while. */
+export interface UploadsTable {
+  id: string;
+  /** Null for a part that has become one. */
+  object_id: string | null;
+  /** Null is an operator. */
+  owner_id: string | null;
+  kind: UploadKind;
+  /** Null as long as nobody has said. */
+  length: number | null;
+  /** Bytes that are stored and have rows in `chunks`. */
+  received: Generated<number>;
+  chunk_count: Generated<number>;
+  metadata: JsonColumn;
+  /** Of a final one, as the client named its parts. */
+  concat: string | null;
+  /** What a part has become a part of. */
+  final_id: string | null;
+  /** Set when it is complete. */
+  video_id: string | null;
+  /** The coordinator that takes its bytes, until the lock expires. */
+  holder: string | null;
+  /** Grows with every holder: a late one can store nothing. */
+  fence: Generated<number>;
+  held_since: Date | null;
+  lock_expires_at: Date | null;
+  expires_at: Date;
+  created_at: Generated<Date>;
+}
+
+/** What an owner has and has reserved; without a row nothing. Kept by triggers and by `Quotas`. */
+export interface OwnerUsageTable {
+  owner_id: string;
+  bytes: Generated<number>;
+  videos: Generated<number>;
+  reserved_bytes: Generated<number>;
+  reserved_videos: Generated<number>;
+}
+
+/** What an open object may still take of its owner's quota; goes with the object, or when it is committed. */
+export interface QuotaReservationsTable {
+  object_id: string;
+  owner_id: string;
+  bytes: number;
+  videos: number;
 }
 
 /** Written as text, read as what it says. */

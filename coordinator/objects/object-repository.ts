@@ -3,8 +3,8 @@ import type { ChunkRef, Manifest } from './manifest.ts';
 
 export interface StoredObject {
   readonly size: number;
-  /** SHA-256 of the whole object, 32 bytes. */
-  readonly sha256: Uint8Array;
+  /** SHA-256 of the whole object, 32 bytes; null when it has not been computed yet. */
+  readonly sha256: Uint8Array | null;
   readonly chunks: readonly ChunkRef[];
   /** The chunks of its record, in order: a copy of the manifest, and of what it belongs to, on the storage nodes. */
   readonly record: readonly ChunkRef[];

@@ -22,6 +22,7 @@ function expectedWho(method: string, path: string): Who {
   if (rest === '/auth/me') return 'signedIn';
   if (rest.startsWith('/auth/')) return 'anyone';
   if (rest === '/videos' && method === 'POST') return 'uploader';
+  if (rest.startsWith('/uploads')) return 'uploader';
   if (/^\/(movies|genres)\b/.test(rest)) return method === 'GET' ? 'reader' : 'admin';
   if (/^\/videos\b/.test(rest)) return method === 'PATCH' || method === 'DELETE' ? 'owner' : 'reader';
   throw new Error(`nobody has said who may ${method} ${path}`);

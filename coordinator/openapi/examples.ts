@@ -23,9 +23,20 @@ export const USER = {
   name: 'Vera',
   role: 'uploader',
   disabled: false,
+  quotaBytes: null,
+  quotaVideos: null,
   createdAt: CREATED_AT,
   updatedAt: CREATED_AT,
   lastLoginAt: LATER,
+};
+
+export const USAGE = {
+  bytes: 7_340_032,
+  videos: 1,
+  reservedBytes: 0,
+  reservedVideos: 0,
+  bytesMax: 1_099_511_627_776,
+  videosMax: null,
 };
 
 export const PASSWORD = 'quiet-lemur-lantern';

@@ -48,6 +48,37 @@ const REQUEST_HEADERS = {
     description: 'The name of the file, if the query has none (RFC 6266).',
     example: 'attachment; filename="holiday.mp4"',
   },
+  'Tus-Resumable': {
+    description: 'The version of tus; without it the IETF’s draft is spoken.',
+    example: '1.0.0',
+  },
+  'Upload-Length': { description: 'Bytes of the whole upload.', example: '7340032' },
+  'Upload-Defer-Length': { description: 'tus: `1` when the length is said later.', example: '1' },
+  'Upload-Offset': { description: 'Where the body begins: what `HEAD` said.', example: '1048576' },
+  'Upload-Metadata': {
+    description:
+      'tus: `filename`, `filetype`, `title`, `description`, `visibility`, each with a value in Base64.',
+    example: 'filename aG9saWRheS5tcDQ=,filetype dmlkZW8vbXA0',
+  },
+  'Upload-Concat': {
+    description:
+      'tus: `partial`, or `final;` and the addresses of parts that are complete, divided by blanks.',
+    example: 'partial',
+  },
+  'Upload-Checksum': {
+    description:
+      'tus: an algorithm and the value in Base64; 460 and nothing kept if the body has another one.',
+    example: 'sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=',
+  },
+  'Upload-Complete': {
+    description: 'Draft: `?1` when the body is the last of the upload, `?0` otherwise.',
+    example: '?1',
+  },
+  'Upload-Draft-Interop-Version': {
+    description: 'Draft: `8` to get interim answers (104) with the address and the offset of the upload.',
+    example: '8',
+  },
+  'X-HTTP-Method-Override': { description: 'What is meant: `PATCH`, `HEAD` or `DELETE`.', example: 'PATCH' },
   'Last-Event-ID': {
     description: 'The id of the last event that was received: what came after it is sent first.',
     example: '4711',
@@ -64,6 +95,21 @@ const ANSWER_HEADERS = {
   Location: {
     description: 'Where what was made is.',
     example: '/api/v1/videos/019bcb4e-7a10-7c3e-9a54-3f1f0f6d2b11',
+  },
+  'Upload-Offset': { description: 'Bytes that are stored safely: where to go on.', example: '1048576' },
+  'Upload-Length': { description: 'Bytes of the whole upload, if that is known.', example: '7340032' },
+  'Upload-Expires': {
+    description: 'tus: until when the upload can go on.',
+    example: 'Sat, 17 Jan 2026 09:30:00 GMT',
+  },
+  'Upload-Complete': { description: 'Draft: whether the upload is complete, `?1` or `?0`.', example: '?0' },
+  'Upload-Limit': {
+    description: 'Draft: the largest and smallest upload, and its time left.',
+    example: 'max-size=1099511627776, min-size=1',
+  },
+  'Orbitvids-Video-Id': {
+    description: 'The video that the upload has become.',
+    example: '019bcb4e-7a10-7c3e-9a54-3f1f0f6d2b11',
   },
   'Cache-Control': { description: 'Who may keep the answer, and for how long.', example: 'no-cache' },
   'Last-Modified': { description: 'When it last changed.', example: 'Sat, 17 Jan 2026 09:30:00 GMT' },

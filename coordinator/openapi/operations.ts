@@ -5,6 +5,7 @@ import { movieSchema } from '../catalog/schema.ts';
 import { nodeReportSchema } from '../cluster/answer-schema.ts';
 import { planReportSchema, rebalanceReportSchema } from '../rebalance/answer-schema.ts';
 import { repairStatusSchema } from '../repair/answer-schema.ts';
+import { uploadSchema } from '../uploads/schema.ts';
 import { videoSchema } from '../videos/schema.ts';
 import type { Description } from './description.ts';
 import { ACCOUNTS, USERS } from './operations/accounts.ts';
@@ -13,14 +14,26 @@ import { MOVIES } from './operations/movies.ts';
 import { REBALANCES } from './operations/rebalances.ts';
 import { REPAIR } from './operations/repair.ts';
 import { SYSTEM } from './operations/system.ts';
+import { UPLOADS } from './operations/uploads.ts';
 import { VIDEOS } from './operations/videos.ts';
 
 /** In the order of the document. Each is a tag. */
-export const GROUPS = [VIDEOS, MOVIES, ACCOUNTS, USERS, CLUSTER, REBALANCES, REPAIR, SYSTEM] as const;
+export const GROUPS = [
+  VIDEOS,
+  UPLOADS,
+  MOVIES,
+  ACCOUNTS,
+  USERS,
+  CLUSTER,
+  REBALANCES,
+  REPAIR,
+  SYSTEM,
+] as const;
 
 /** The compiler sees to it that nothing is left out. */
 export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
   ...VIDEOS.operations,
+  ...UPLOADS.operations,
   ...MOVIES.operations,
   ...ACCOUNTS.operations,
   ...USERS.operations,
@@ -33,6 +46,7 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
 /** Answers that have a name in the document; those that are part of other answers need one. */
 export const NAMED_ANSWERS: Readonly<Record<string, z.ZodType>> = {
   Video: videoSchema,
+  Upload: uploadSchema,
   Movie: movieSchema,
   User: userSchema,
   Node: nodeReportSchema,

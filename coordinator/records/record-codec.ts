@@ -13,8 +13,8 @@ export interface VideoRecord {
   readonly objectId: string;
   /** Bytes. */
   readonly size: number;
-  /** SHA-256 of the video's bytes, 32 bytes. */
-  readonly sha256: Uint8Array;
+  /** SHA-256 of the video's bytes, 32 bytes; null when it was not known. */
+  readonly sha256: Uint8Array | null;
   readonly chunks: readonly ChunkRef[];
   readonly video: RecordHead['video'];
 }
@@ -75,7 +75,7 @@ function* linesOf({ cluster, objectId, size, sha256, chunks, video }: VideoRecor
     cluster,
     objectId,
     size,
-    sha256: Buffer.from(sha256).toString('hex'),
+    sha256: sha256 && Buffer.from(sha256).toString('hex'),
     chunkCount: chunks.length,
     video,
   };

@@ -23,7 +23,8 @@ export const recordHeadSchema = z.object({
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
-    .transform((hex) => Uint8Array.from(Buffer.from(hex, 'hex'))),
+    .transform((hex) => Uint8Array.from(Buffer.from(hex, 'hex')))
+    .nullable(),
   /** How many chunks the following lines name. */
   chunkCount: z.int().nonnegative(),
   video: z.object({

@@ -78,7 +78,8 @@ export class RepairRepository {
    * Ranges to check next, at most `limit`: the suspected ones, those never checked and those with copies missing
    * first (a try lies back at least `retryMs`), then those whose last check is longer ago than `intervalMs`. The times are
    * what `record` wants: the database's, before anything is looked at, and since when everything that was stored is
-   * named by manifests: the chunks of a running upload are not, so what a check misses of them it must not clear.
+   * named by manifests: the chunks of a running upload are not (of a resumable one, what is being sent now), so what a check
+   * misses of them it must not clear.
    */
   async due(
     rangeCount: number,
@@ -88,7 +89,9 @@ export class RepairRepository {
     const { rows } = await sql<{ range: number; now: Date; named_until: Date }>`
       select range, clock_timestamp() as now,
         least(
-          (select min(created_at) from objects where state = 'open'),
+          (select min(objects.created_at) from objects left join uploads on uploads.object_id = objects.id
+            where objects.state = 'open' and uploads.id is null),
+          (select min(held_since) from uploads where lock_expires_at > clock_timestamp()),
           (select min(created_at) from record_writes),
           clock_timestamp()
         ) as named_until

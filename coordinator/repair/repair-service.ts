@@ -187,24 +187,23 @@ export class RepairService {
   }
 
   async #describe(chunks: readonly ListedShortChunk[]): Promise<ShortChunkReport[]> {
-    const objectIds = [...new Set(chunks.flatMap(({ id }) => objectIdOf(id) ?? []))];
-    const videos =
-      objectIds.length === 0
-        ? []
-        : await this.#options.database
-            .selectFrom('videos')
-            .select(['id', 'object_id'])
-            .where('object_id', 'in', objectIds)
-            .execute();
-    const videoOf = new Map(videos.map((video) => [video.object_id, video.id]));
+    // Who names a chunk is not always the object of its id: parts of uploads become parts of others.
+    const { rows } = await sql<{ chunk: string; object: string; video: string | null }>`
+      select chunks.id as chunk, chunks.object_id as object, videos.id as video
+      from unnest(${chunks.map(({ id }) => id)}::text[], ${chunks.map(({ position }) => position)}::bigint[])
+        as asked (id, position)
+      join chunks on chunks.position = asked.position and chunks.id = asked.id
+      left join videos on videos.object_id = chunks.object_id
+    `.execute(this.#options.database);
+    const namedBy = new Map(rows.map((row) => [row.chunk, row]));
     return chunks.map(({ id, position, copies, problem, foundAt }) => {
-      const objectId = objectIdOf(id) ?? null;
+      const named = namedBy.get(id);
       return {
         id,
         position: position.toString(16).padStart(8, '0'),
         copies,
-        objectId,
-        videoId: (objectId && videoOf.get(objectId)) ?? null,
+        objectId: named?.object ?? objectIdOf(id) ?? null,
+        videoId: named?.video ?? null,
         problem,
         foundAt: foundAt.toISOString(),
       };

@@ -206,7 +206,7 @@ function bodyHeaders(
   headers['content-type'] = contentType;
   headers['content-length'] = contentLength;
   headers['content-disposition'] = request.download ? content.attachment : content.inline;
-  headers['repr-digest'] = content.reprDigest;
+  if (content.reprDigest !== null) headers['repr-digest'] = content.reprDigest;
   headers['x-content-type-options'] = 'nosniff';
   return headers;
 }

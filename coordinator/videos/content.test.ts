@@ -8,7 +8,9 @@ import { VideoServer, type VideoServerOptions } from './test-support/video-serve
 const BYTES = randomBytes(300_000);
 const SIZE = BYTES.length;
 const SHA256 = createHash('sha256').update(BYTES).digest();
-const ETAG = `"${SHA256.toString('base64url')}"`;
+/** Stands in conditions for what the entity tag turns out to be. */
+const ETAG = '"the-etag"';
+let etag: string;
 const MODIFIED = 'Fri, 02 Jan 2026 03:04:05 GMT';
 
 let server: VideoServer;
@@ -18,6 +20,7 @@ let id: string;
 async function start(options: VideoServerOptions = {}) {
   server = await VideoServer.open(options);
   ({ id } = await server.upload(BYTES, '?filename=My%20trip%20%E2%82%AC.mp4'));
+  etag = `"${[...server.videos.videos.values()][0]!.objectId.replaceAll('-', '')}"`;
   path = `/api/v1/videos/${id}/content`;
 }
 const stop = () => server[Symbol.asyncDispose]();
@@ -49,7 +52,7 @@ describe.each([
       'content-disposition': `inline; filename="My trip _.mp4"; filename*=UTF-8''My%20trip%20%E2%82%AC.mp4`,
       'content-length': String(SIZE),
       'content-type': 'video/mp4',
-      etag: ETAG,
+      etag,
       'last-modified': MODIFIED,
       'repr-digest': `sha-256=:${SHA256.toString('base64')}:`,
       'x-content-type-options': 'nosniff',
@@ -161,14 +164,16 @@ describe.each([
     [{ 'if-range': `W/${ETAG}`, range: 'bytes=0-1' }, 200],
     [{ 'if-range': 'Fri, 02 Jan 2026 03:04:06 GMT', range: 'bytes=0-1' }, 200],
     [{ 'if-range': ETAG }, 200],
-  ])('%j: %i', async (given, expected) => {
+  ])('%j: %i', async (conditions, expected) => {
+    const named = Object.entries(conditions).map(([name, value]) => [name, value.replace(ETAG, etag)]);
+    const given = Object.fromEntries(named) as Record<string, string>;
     for (const method of ['GET', 'HEAD']) {
       const { status, headers, body } = await get(given, method);
       const isHead = method === 'HEAD';
       expect(status).toBe(isHead && expected === 206 ? 200 : expected);
       if (status === 304) {
         expect(body).toHaveLength(0);
-        expect(headers.get('etag')).toBe(ETAG);
+        expect(headers.get('etag')).toBe(etag);
         expect(headers.get('last-modified')).toBe(MODIFIED);
         expect(headers.get('content-length')).toBeNull();
       }

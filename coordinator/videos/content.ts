@@ -8,13 +8,14 @@ import type { Video } from './video-repository.ts';
 export interface VideoContent {
   readonly video: Video;
   readonly manifest: Manifest;
-  /** Strong, with its quotes: the bytes' SHA-256. */
+  /** Strong, with its quotes: the object's id. Bytes never change under it, and it is known before their SHA-256. */
   readonly etag: string;
   readonly contentType: string;
   readonly lastModified: string;
   /** Whole seconds, in milliseconds. Bytes never change, so this is when the video was made. */
   readonly lastModifiedMs: number;
-  readonly reprDigest: string;
+  /** Null as long as the SHA-256 is not known. */
+  readonly reprDigest: string | null;
   readonly inline: string;
   readonly attachment: string;
 }
@@ -25,11 +26,11 @@ export function describeContent(video: Video, manifest: Manifest): VideoContent 
   return {
     video,
     manifest,
-    etag: `"${Buffer.from(video.sha256).toString('base64url')}"`,
+    etag: `"${video.objectId.replaceAll('-', '')}"`,
     contentType: servedMediaType(video.contentType),
     lastModified: new Date(lastModifiedMs).toUTCString(),
     lastModifiedMs,
-    reprDigest: formatDigest(video.sha256),
+    reprDigest: video.sha256 && formatDigest(video.sha256),
     inline: contentDisposition('inline', filename),
     attachment: contentDisposition('attachment', filename),
   };

@@ -32,5 +32,11 @@ export const RECORD_BACKFILL_LEASE_MS = 600_000;
 /** How often videos without a record are looked for. */
 export const RECORD_BACKFILL_RETRY_MS = 60_000;
 
+/** Videos without SHA-256 that are looked up at a time, and how often. */
+export const SHA256_BACKFILL_BATCH = 20;
+export const SHA256_BACKFILL_INTERVAL_MS = 5000;
+/** Longer than a node takes for one request to hash chunks. */
+export const SHA256_BACKFILL_LEASE_MS = 300_000;
+
 /** Object ids of one lease renewal. */
 export const LEASE_BATCH_LENGTH = 500;

@@ -105,7 +105,7 @@ describe('decideMediaType', () => {
     ['a/b\r\nx: y', 'application/pdf'],
     [`a/${'b'.repeat(300)}`, 'application/pdf'],
   ])('given %s', async (given, expected) => {
-    expect(await decideMediaType(given, bytes('%PDF-1.7\n'))).toBe(expected);
+    expect(await decideMediaType(given, () => bytes('%PDF-1.7\n'))).toBe(expected);
   });
 });
 

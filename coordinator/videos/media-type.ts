@@ -32,9 +32,12 @@ export function essenceOf(mediaType: string): string {
 }
 
 /** The given type when it says something, otherwise what the first bytes say. */
-export async function decideMediaType(given: string | undefined, head: Uint8Array): Promise<string> {
+export async function decideMediaType(
+  given: string | undefined,
+  head: () => Uint8Array | Promise<Uint8Array>,
+): Promise<string> {
   const type = given === undefined ? undefined : parseMediaType(given);
-  return type !== undefined && !MEANINGLESS.has(essenceOf(type)) ? type : sniffMediaType(head);
+  return type !== undefined && !MEANINGLESS.has(essenceOf(type)) ? type : sniffMediaType(await head());
 }
 
 /** What kind of file begins with these bytes (4 KiB are enough); `application/octet-stream` when nobody knows. */

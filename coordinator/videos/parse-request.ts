@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -22,4 +22,14 @@ export function incompleteBody(cause?: unknown): AppError {
  */
 export function assertWhole(incoming: IncomingMessage): void {
   if (!incoming.complete || incoming.socket.writableEnded) throw incompleteBody();
+}
+
+/** Aborts when the connection closes before the answer was sent. */
+export function goneSignal(outgoing: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  if (outgoing.closed) controller.abort(incompleteBody());
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished) controller.abort(incompleteBody());
+  });
+  return controller.signal;
 }

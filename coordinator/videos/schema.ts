@@ -116,7 +116,10 @@ export const videoSchema = z.object({
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
-    .describe('Of the bytes, hex.'),
+    .nullable()
+    .describe(
+      'Of the bytes, hex; null as long as it has not been computed, which may happen after the upload.',
+    ),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
   links: z.object({ content: z.string() }),

@@ -7,10 +7,10 @@ import type { ErrorCode } from '../errors.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { describeContent, type VideoContent } from './content.ts';
+import { describeVideo } from './describe-video.ts';
 import { assertDigests } from './digest.ts';
-import { titleOf } from './filename.ts';
 import { EDIT_ATTEMPTS_MAX } from './limits.ts';
-import { decideMediaType } from './media-type.ts';
+import type { Quotas } from './quotas.ts';
 import type { Upload } from './upload.ts';
 import type { UploadLeases } from './upload-leases.ts';
 import { VideoCache } from './video-cache.ts';
@@ -20,15 +20,7 @@ import type { Video, VideoChanges, VideoPage, VideoPosition, VideoRepository } f
 /** What videos need of the objects they consist of. */
 export type VideoObjects = Pick<
   ObjectRepository,
-  | 'open'
-  | 'renew'
-  | 'abandon'
-  | 'manifest'
-  | 'delete'
-  | 'record'
-  | 'openRecord'
-  | 'replaceRecord'
-  | 'abandonRecord'
+  'renew' | 'abandon' | 'manifest' | 'delete' | 'record' | 'openRecord' | 'replaceRecord' | 'abandonRecord'
 >;
 
 export interface VideoServiceOptions {
@@ -37,6 +29,7 @@ export interface VideoServiceOptions {
   readonly store: ObjectStore;
   readonly records: VideoRecords;
   readonly leases: UploadLeases;
+  readonly quotas: Pick<Quotas, 'open' | 'grow'>;
   /** Runs the work in one transaction and commits it when the work resolves. */
   readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
   readonly clock: Clock;
@@ -80,12 +73,13 @@ export class VideoService implements AsyncDisposable {
   /**
    * Stores an upload. When this resolves, the bytes are on the disks of a write quorum and the video is in the
    * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
-   * `ownerId` is the user it belongs to, if any.
+   * `ownerId` is the user it belongs to, if any; rejects with `quota_exceeded` when it is too much for the user.
    */
   async upload(upload: Upload, ownerId: string | null): Promise<Video> {
-    const { videos, objects, records, leases, store, logger, createId } = this.#options;
+    const { videos, quotas, records, leases, store, logger, createId } = this.#options;
     const objectId = createId();
-    await objects.open(objectId, leases.leaseMs);
+    const { bytes, isExact } = upload.announced;
+    await quotas.open(objectId, leases.leaseMs, { ownerId, bytes, videos: 1 });
     const lease = leases.hold(objectId, upload.signal);
     const described = Promise.withResolvers<Video>();
     let written: WrittenObject | undefined;
@@ -94,6 +88,7 @@ export class VideoService implements AsyncDisposable {
       written = await store.write(objectId, upload.body, {
         limitBytes: this.uploadBytesMax,
         signal: lease.signal,
+        ...(!isExact && ownerId !== null && { admit: (size) => quotas.grow(objectId, size) }),
         describe: async (content) => {
           const video = await this.#describe(objectId, content, upload, ownerId);
           described.resolve(video);
@@ -159,9 +154,29 @@ export class VideoService implements AsyncDisposable {
       this.#contents.invalidate(id);
       return changed;
     }
-    throw new AppError<ErrorCode>('conflict', 'The video is being changed by others all the time.', {
-      retryable: true,
-    });
+    throw tooManyChanges();
+  }
+
+  /** Notes the SHA-256 of a video that has none yet; nothing happens when it is gone or has one. Rejects like `change`. */
+  async fillSha256(id: string, sha256: Uint8Array): Promise<void> {
+    const { videos, records, announceChange } = this.#options;
+    for (let attempt = 1; attempt <= EDIT_ATTEMPTS_MAX; attempt++) {
+      const current = await videos.find(id);
+      if (current === null || current.sha256 !== null) return;
+      const { version } = current;
+      const filled = await records.replace(
+        { ...current, sha256, version: version + 1 },
+        async (transaction) => {
+          const video = await videos.fillSha256(transaction, id, sha256, { version });
+          if (video !== null) await announceChange(transaction, id);
+          return video;
+        },
+      );
+      if (filled === null) continue;
+      this.#contents.invalidate(id);
+      return;
+    }
+    throw tooManyChanges();
   }
 
   /**
@@ -227,27 +242,13 @@ export class VideoService implements AsyncDisposable {
     ownerId: string | null,
   ): Promise<Video> {
     const metadata = await upload.finish();
-    if (content.size === 0) {
-      throw new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
-    }
-    assertDigests(metadata.digests, content.sha256);
-    const filename = metadata.filename ?? null;
-    const now = new Date(this.#options.clock.nowMs());
-    return {
-      id: this.#options.createId(),
-      objectId,
-      ownerId,
-      visibility: metadata.visibility ?? 'public',
-      title: metadata.title ?? (filename === null ? 'Untitled' : titleOf(filename)),
-      description: metadata.description ?? '',
-      filename,
-      contentType: await decideMediaType(metadata.contentType, content.head),
-      size: content.size,
-      sha256: content.sha256,
-      version: 1,
-      createdAt: now,
-      updatedAt: now,
-    };
+    const { size, sha256, head } = content;
+    const { createId, clock } = this.#options;
+    const at = new Date(clock.nowMs());
+    const uploaded = { id: createId(), objectId, ownerId, size, sha256, head: () => head, at };
+    const video = await describeVideo(uploaded, metadata);
+    assertDigests(metadata.digests, sha256);
+    return video;
   }
 
   /** Undoes an upload unless the database says that it was committed; tells whether it was. */
@@ -290,6 +291,12 @@ export function videoNotFound(id: string): AppError {
 
 function throwNotFound(id: string): never {
   throw videoNotFound(id);
+}
+
+function tooManyChanges(): AppError {
+  return new AppError<ErrorCode>('conflict', 'The video is being changed by others all the time.', {
+    retryable: true,
+  });
 }
 
 function preconditionFailed(): AppError {

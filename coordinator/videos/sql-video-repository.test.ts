@@ -44,7 +44,7 @@ describe.each(ENGINES)('videos on %s', (engine) => {
     await videos.insert(video, { size: video.size, sha256: video.sha256, chunks: [], record: [] });
     return video;
   }
-  const plain = (video: Video | null) => video && { ...video, sha256: new Uint8Array(video.sha256) };
+  const plain = (video: Video | null) => video && { ...video, sha256: new Uint8Array(video.sha256!) };
   const update = (id: string, changes: VideoChanges, options: { updatedAt: Date; version?: number }) =>
     handle.kysely.transaction().execute((transaction) => videos.update(transaction, id, changes, options));
   const remove = (id: string, version?: number) =>

@@ -15,7 +15,7 @@ export class SqlVideoRepository implements VideoRepository {
     this.#database = database;
   }
 
-  async insert(video: Video, stored: StoredObject): Promise<void> {
+  async insert(video: Video, stored: StoredObject, within?: Transaction): Promise<void> {
     // One statement, because each is a way to the database and back.
     const { rows } = await sql`
       ${withCommitted(video.objectId, stored)}
@@ -29,7 +29,7 @@ export class SqlVideoRepository implements VideoRepository {
         ${video.createdAt}::timestamptz, ${video.updatedAt}::timestamptz
       from committed
       returning id
-    `.execute(this.#database);
+    `.execute(within ?? this.#database);
     if (rows.length === 0) {
       throw new AppError<ErrorCode>('upload_expired', 'The upload took too long and was given up.');
     }
@@ -109,6 +109,37 @@ export class SqlVideoRepository implements VideoRepository {
       .forUpdate()
       .executeTakeFirst();
     return row ? toVideo(row) : null;
+  }
+
+  async fillSha256(
+    transaction: Transaction,
+    id: string,
+    sha256: Uint8Array,
+    { version }: { readonly version: number },
+  ): Promise<Video | null> {
+    const row = await transaction
+      .updateTable('videos')
+      .set((eb) => ({ sha256, version: eb('version', '+', 1) }))
+      .where('id', '=', id)
+      .where('version', '=', version)
+      .where('sha256', 'is', null)
+      .returningAll()
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    await transaction.updateTable('objects').set({ sha256 }).where('id', '=', row.object_id).execute();
+    return toVideo(row);
+  }
+
+  async withoutSha256(limit: number, after?: string): Promise<Video[]> {
+    const rows = await this.#database
+      .selectFrom('videos')
+      .selectAll()
+      .where('sha256', 'is', null)
+      .$if(after !== undefined, (query) => query.where('id', '>', after!))
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map(toVideo);
   }
 
   async withoutRecord(limit: number, after?: string): Promise<string[]> {

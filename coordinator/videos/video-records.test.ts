@@ -18,7 +18,7 @@ async function storedRecord() {
 /** What the record has to say of the video. */
 function expected(id: string) {
   const { objectId, size, sha256, ...video } = server.videos.videos.get(id)!;
-  return { objectId, size, sha256: new Uint8Array(sha256), video };
+  return { objectId, size, sha256: new Uint8Array(sha256!), video };
 }
 const change = (id: string, body: object, headers: Record<string, string> = {}) =>
   fetch(`${server.url}/${id}`, {

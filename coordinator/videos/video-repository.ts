@@ -17,8 +17,8 @@ export interface Video {
   readonly contentType: string;
   /** Bytes. */
   readonly size: number;
-  /** SHA-256 of the bytes, 32 bytes. */
-  readonly sha256: Uint8Array;
+  /** SHA-256 of the bytes, 32 bytes; null as long as it has not been computed. */
+  readonly sha256: Uint8Array | null;
   /** 1 at first, one more with every change. */
   readonly version: number;
   /** Whole milliseconds. */
@@ -55,10 +55,11 @@ export interface VideoPosition {
 
 export interface VideoRepository {
   /**
-   * Commits the video's object, which is open, and inserts the video: both or neither. Throws `upload_expired` when the
-   * object is not open any more.
+   * Commits the video's object, which is open, and inserts the video: both or neither, or inside the caller's transaction.
+   * Chunks of the object that have rows already are not among the stored ones. Throws `upload_expired` when the object is
+   * not open any more.
    */
-  insert(video: Video, stored: StoredObject): Promise<void>;
+  insert(video: Video, stored: StoredObject, within?: Transaction): Promise<void>;
   find(id: string): Promise<Video | null>;
   /** At most `limit` videos that the audience may list, newest first (by createdAt, then id), from behind `after`. */
   list(page: VideoPage): Promise<Video[]>;
@@ -83,6 +84,18 @@ export interface VideoRepository {
   ): Promise<Video | null>;
   /** Keeps the video as it is until the transaction ends. Null when it is gone or has another version. */
   lock(transaction: Transaction, id: string, version: number): Promise<Video | null>;
+  /**
+   * Fills in the SHA-256 of a video that lacks it, inside the caller's transaction, and counts the version up. Null when
+   * the video is gone, has another version, or has its SHA-256 already.
+   */
+  fillSha256(
+    transaction: Transaction,
+    id: string,
+    sha256: Uint8Array,
+    options: { readonly version: number },
+  ): Promise<Video | null>;
+  /** At most `limit` videos without SHA-256, in the order of their ids, from behind `after`. */
+  withoutSha256(limit: number, after?: string): Promise<Video[]>;
   /** Ids of at most `limit` videos that have no record on the storage nodes, in their order, from behind `after`. */
   withoutRecord(limit: number, after?: string): Promise<string[]>;
 }

@@ -36,7 +36,7 @@ export function problemOf(
   const { code, message, details } = error as AppError;
   return {
     ...details,
-    type: problemType(code),
+    type: typeof details.type === 'string' ? details.type : problemType(code),
     title: titleOf(code),
     status: known,
     detail: message,

@@ -88,6 +88,40 @@ export type PullProgress = z.infer<typeof pullProgressSchema>;
 export const dropResultSchema = z.object({ deleted: count, bytes: count });
 export type DropResult = z.infer<typeof dropResultSchema>;
 
+/** Chunks in one `POST /digests/{session}`, so that the request stays short. */
+export const HASHED_CHUNKS_MAX = 64;
+
+/**
+ * `POST /digests/{session}`: goes on with the SHA-256 of an object by its next chunks, wherever they lie. The session is a
+ * UUID that whoever asks makes up; `at` 0 begins it anew.
+ */
+export const hashChunksSchema = z.strictObject({
+  /** Bytes of the object that the session has hashed. */
+  at: count,
+  /** Base URLs of nodes that may have chunks. */
+  nodes: z.array(z.url({ protocol: /^http$/ })).max(64),
+  chunks: z
+    .array(
+      z.strictObject({
+        position: hexPosition,
+        id: z.string().regex(CHUNK_ID_PATTERN),
+        length: z.int().positive(),
+        checksum: hexChecksum,
+        /** Who to ask, in this order, by the index in `nodes`. */
+        holders: z.array(count).max(16),
+      }),
+    )
+    .min(1)
+    .max(HASHED_CHUNKS_MAX),
+  /** Nothing follows: the session is forgotten. */
+  last: z.boolean(),
+});
+export type HashChunks = z.infer<typeof hashChunksSchema>;
+
+/** Its answer: how many bytes the session has hashed, and the SHA-256 of them. */
+export const hashedSchema = z.object({ at: count, sha256: z.string().regex(DIGEST_PATTERN) });
+export type Hashed = z.infer<typeof hashedSchema>;
+
 /** `POST /identity`: claims the node for a cluster; 409 `foreign_cluster` when it belongs to another. */
 export const claimSchema = z.strictObject({ clusterId: z.uuid() });
 export type Claim = z.infer<typeof claimSchema>;

@@ -32,6 +32,11 @@ export const RANGE_DIGESTS_TARGET = '/ranges/digests';
 export const QUARANTINE_TARGET = '/quarantine';
 export const SCRUB_TARGET = '/scrub';
 
+/** For a `POST`. `session` is a UUID. */
+export function digestTarget(session: string): string {
+  return `/digests/${session}`;
+}
+
 export function quarantineTarget(position: number, chunkId: string): string {
   return `${QUARANTINE_TARGET}/${formatPosition(position)}/${chunkId}`;
 }

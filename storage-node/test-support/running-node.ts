@@ -73,6 +73,7 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
   const app = createNodeApp({
     repository,
     source,
+    client,
     service: new ChunkService({ repository, buffers, source }),
     identity: await NodeIdentity.open(directory),
     metrics: createMetrics({

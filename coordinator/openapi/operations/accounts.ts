@@ -18,7 +18,16 @@ import {
   userSchema,
 } from '../../auth/schema.ts';
 import { group } from '../description.ts';
-import { ACCESS_TOKEN, CREATED_AT, LATER, PASSWORD, REFRESH_TOKEN, USER, USER_ID } from '../examples.ts';
+import {
+  ACCESS_TOKEN,
+  CREATED_AT,
+  LATER,
+  PASSWORD,
+  REFRESH_TOKEN,
+  USAGE,
+  USER,
+  USER_ID,
+} from '../examples.ts';
 
 const LOGIN = {
   accessToken: ACCESS_TOKEN,
@@ -87,10 +96,11 @@ export const ACCOUNTS = group({
     },
     'GET /api/v1/auth/me': {
       summary: 'Who makes the request',
-      details: 'The user is null for the admin token; the scopes are null but for API keys.',
+      details:
+        'The user is null for the admin token; the scopes are null but for API keys. `usage` is what the user has stored, what uploads under way have reserved, and how much it may be.',
       status: 200,
       answer: meSchema,
-      answerExample: { role: USER.role, scopes: null, user: USER },
+      answerExample: { role: USER.role, scopes: null, user: USER, usage: USAGE },
       errors: ['user_not_found'],
     },
     'POST /api/v1/auth/password': {

@@ -75,6 +75,7 @@ export const VIDEOS = group({
         'body_too_large',
         'unsupported_media_type',
         'digest_mismatch',
+        'quota_exceeded',
         ...RECORD_ERRORS,
       ],
     },

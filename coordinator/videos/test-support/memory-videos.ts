@@ -63,6 +63,23 @@ export class MemoryVideoRepository implements VideoRepository {
     return this.#current(id, version) ?? null;
   }
 
+  async fillSha256(
+    _transaction: unknown,
+    id: string,
+    sha256: Uint8Array,
+    { version }: { version: number },
+  ): Promise<Video | null> {
+    const current = this.#current(id, version);
+    if (current === undefined || current.sha256 !== null) return null;
+    const changed = { ...current, sha256, version: version + 1 };
+    this.videos.set(id, changed);
+    return changed;
+  }
+
+  async withoutSha256(): Promise<Video[]> {
+    return [...this.videos.values()].filter(({ sha256 }) => sha256 === null);
+  }
+
   async withoutRecord(): Promise<string[]> {
     return [];
   }
