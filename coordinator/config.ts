@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConfigError, readConfig } from '../lib/config/read-config.ts';
-import { durationMs, sizeBytes } from '../lib/config/units.ts';
+import { durationMs, sizeBytes, webOrigins } from '../lib/config/units.ts';
 import { isAppError } from '../lib/errors/app-error.ts';
 import { assertStrong } from './auth/password-rules.ts';
 import { emailSchema, newPasswordSchema } from './auth/schema.ts';
@@ -72,18 +72,7 @@ const environmentSchema = z.object({
   /** Whether whoever has no account may read what is public or unlisted. */
   ANONYMOUS_READ: onOrOff('on'),
   /** Which other origins may use the API from a browser; `*` for all. */
-  CORS_ORIGINS: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== ''),
-    )
-    .refine((origins) => origins.every((origin) => origin === '*' || URL.parse(origin)?.origin === origin), {
-      message: 'expected origins such as https://videos.example, or *',
-    }),
+  CORS_ORIGINS: webOrigins(),
   HEALTH_INTERVAL: duration(1).default(1000),
   DOWN_AFTER: duration(1).default(10_000),
   CENSUS_INTERVAL: duration(1).default(1_800_000),

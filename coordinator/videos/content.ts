@@ -1,5 +1,5 @@
+import { formatDigest } from '../../lib/http/digest-fields.ts';
 import type { Manifest } from '../objects/manifest.ts';
-import { formatDigest } from './digest.ts';
 import { contentDisposition, sanitizeFilename } from './filename.ts';
 import { essenceOf, servedMediaType } from './media-type.ts';
 import type { Video } from './video-repository.ts';

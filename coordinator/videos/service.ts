@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
+import { assertDigests } from '../../lib/http/digest-fields.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { ObjectContent, ObjectStore, WrittenObject } from '../chunks/object-store.ts';
 import type { Transaction } from '../database/database.ts';
@@ -7,7 +8,6 @@ import type { ErrorCode } from '../errors.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { describeContent, type VideoContent } from './content.ts';
-import { assertDigests } from './digest.ts';
 import { titleOf } from './filename.ts';
 import { EDIT_ATTEMPTS_MAX } from './limits.ts';
 import { decideMediaType } from './media-type.ts';
