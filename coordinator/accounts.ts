@@ -21,6 +21,7 @@ import { Passwords } from './auth/passwords.ts';
 import type { Principal } from './auth/principal.ts';
 import { RateLimits } from './auth/rate-limits.ts';
 import type { AuthEnv } from './auth/request-origin.ts';
+import type { UsageJson } from './auth/schema.ts';
 import { Sessions } from './auth/sessions.ts';
 import { KeyRing } from './auth/signing-keys.ts';
 import { SqlAdminTokenStore } from './auth/sql-admin-token-store.ts';
@@ -41,6 +42,8 @@ export interface AccountsParts {
   /** What storage nodes sign their requests with. */
   readonly nodeKey: SigningKey;
   readonly clock?: Clock;
+  /** What a user has stored and may store. */
+  readonly usageOf: (userId: string) => Promise<UsageJson>;
 }
 
 /** What the rest of the coordinator needs of accounts. */
@@ -63,7 +66,7 @@ export interface Accounts {
 
 /** Puts the accounts together; what has to be closed goes on the stack. */
 export async function openAccounts(stack: AsyncDisposableStack, parts: AccountsParts): Promise<Accounts> {
-  const { config, database, logger, clusterId, nodeKey, clock = systemClock } = parts;
+  const { config, database, logger, clusterId, nodeKey, clock = systemClock, usageOf } = parts;
   const { kysely } = database;
   const createId = () => uuidv7();
   const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
@@ -133,7 +136,7 @@ export async function openAccounts(stack: AsyncDisposableStack, parts: AccountsP
     gate: new Gate({ authenticator, anonymousRead: config.ANONYMOUS_READ }),
     grants,
     routes: [
-      createAccountRoutes({ ...requests, accounts, authenticator }),
+      createAccountRoutes({ ...requests, accounts, authenticator, usageOf }),
       createUserRoutes({
         ...requests,
         users: new UserService(shared),

@@ -69,6 +69,9 @@ const environmentSchema = z.object({
     })
     .default(8 * MIB),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
+  /** What each user may store unless an administrator says otherwise; 0 for no limit. */
+  QUOTA_BYTES: sizeBytes().default(0),
+  QUOTA_VIDEOS: wholeNumber(0, 2_147_483_647).default(0),
   /** Whether whoever has no account may read what is public or unlisted. */
   ANONYMOUS_READ: onOrOff('on'),
   /** Which other origins may use the API from a browser; `*` for all. */

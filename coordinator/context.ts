@@ -39,6 +39,7 @@ import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
 import { ContentCors } from './videos/content-cors.ts';
 import { ContentResponder } from './videos/content-response.ts';
+import { Quotas } from './videos/quotas.ts';
 import { RecordBackfill } from './videos/record-backfill.ts';
 import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
 import { VideoService } from './videos/service.ts';
@@ -232,6 +233,7 @@ export async function openContext(
     readLatency,
     onSuspicion: (position, why) => suspicions.add(position, why),
   });
+  const quotas = new Quotas(database.kysely, { bytes: config.QUOTA_BYTES, videos: config.QUOTA_VIDEOS });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
   const videos = new SqlVideoRepository(database.kysely);
   const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
@@ -256,6 +258,7 @@ export async function openContext(
       store,
       records,
       leases: uploadLeases,
+      quotas,
       inTransaction,
       clock,
       logger,
@@ -279,6 +282,7 @@ export async function openContext(
     clusterId: cluster.id,
     nodeKey: signingKey,
     clock,
+    usageOf: (userId) => quotas.usageOf(userId),
   });
   metrics.observe(
     'orbitvids_swept_chunks',

@@ -33,6 +33,7 @@ export const STATUS_OF = {
   upload_expired: 409,
   precondition_failed: 412,
   body_too_large: 413,
+  quota_exceeded: 413,
   unsupported_media_type: 415,
   range_not_satisfiable: 416,
   digest_mismatch: 422,

@@ -14,6 +14,7 @@ import {
   passwordChangeSchema,
   refreshSchema,
   registrationSchema,
+  type UsageJson,
 } from './schema.ts';
 import { toUserJson } from './user-json.ts';
 
@@ -21,6 +22,7 @@ export interface AccountRoutesOptions extends RequestOptions {
   readonly accounts: AccountService;
   /** For a logout, which is open to everybody and looks at the token itself. */
   readonly authenticator: Pick<Authenticator, 'identify'>;
+  readonly usageOf: (userId: string) => Promise<UsageJson>;
 }
 
 /** `/auth/...`: what people do with their own accounts; paths are relative to the API's prefix. */
@@ -78,11 +80,12 @@ export function createAccountRoutes(options: AccountRoutesOptions): Hono<AuthEnv
   app.get('/auth/me', async (c) => {
     const principal = c.get('principal');
     if (principal.kind !== 'user') {
-      return c.json({ role: 'admin', scopes: null, user: null } satisfies MeJson);
+      return c.json({ role: 'admin', scopes: null, user: null, usage: null } satisfies MeJson);
     }
-    const user = await accounts.find(principal.userId);
+    const { userId } = principal;
+    const [user, usage] = await Promise.all([accounts.find(userId), options.usageOf(userId)]);
     const scopes = principal.scopes === null ? null : [...principal.scopes];
-    return c.json({ role: principal.role, scopes, user: toUserJson(user) } satisfies MeJson);
+    return c.json({ role: principal.role, scopes, user: toUserJson(user), usage } satisfies MeJson);
   });
 
   app.post('/auth/password', async (c) => {

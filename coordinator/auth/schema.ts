@@ -97,6 +97,9 @@ export const userChangesSchema = z.strictObject({
   disabled: z.boolean().optional(),
   /** Ends every login of the user, like `disabled`. */
   password: newPasswordSchema.optional(),
+  /** What the user may store; 0 for no limit, null for what the configuration says. */
+  quotaBytes: z.int().min(0).nullable().optional(),
+  quotaVideos: z.int().min(0).max(2_147_483_647).nullable().optional(),
 });
 
 export const idSchema = z.object({ id: z.uuid().toLowerCase() });
@@ -168,6 +171,9 @@ export const userSchema = z.object({
   name: z.string(),
   role: roleSchema,
   disabled: z.boolean(),
+  /** What an administrator set for the user; null: what the configuration says. */
+  quotaBytes: z.int().nullable(),
+  quotaVideos: z.int().nullable(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
   lastLoginAt: z.iso.datetime().nullable(),
@@ -187,11 +193,23 @@ export const loginAnswerSchema = z.object({
 });
 export type LoginJson = z.infer<typeof loginAnswerSchema>;
 
+/** What a user has stored, what uploads under way have reserved, and how much it may be; null is no limit. */
+export const usageSchema = z.object({
+  bytes: z.int(),
+  videos: z.int(),
+  reservedBytes: z.int(),
+  reservedVideos: z.int(),
+  bytesMax: z.int().nullable(),
+  videosMax: z.int().nullable(),
+});
+export type UsageJson = z.infer<typeof usageSchema>;
+
 /** Who makes the request; the user is null for the admin token. */
 export const meSchema = z.object({
   role: roleSchema,
   scopes: z.array(z.enum(SCOPES)).nullable(),
   user: userSchema.nullable(),
+  usage: usageSchema.nullable(),
 });
 export type MeJson = z.infer<typeof meSchema>;
 

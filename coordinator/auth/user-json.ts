@@ -9,6 +9,8 @@ export function toUserJson(user: User): UserJson {
     name: user.name,
     role: user.role,
     disabled: user.disabled,
+    quotaBytes: user.quotaBytes,
+    quotaVideos: user.quotaVideos,
     createdAt: user.createdAt.toISOString(),
     updatedAt: user.updatedAt.toISOString(),
     lastLoginAt: user.lastLoginAt?.toISOString() ?? null,

@@ -14,6 +14,9 @@ export interface User {
   readonly disabled: boolean;
   /** Grows with everything that ends the user's access tokens. */
   readonly generation: number;
+  /** Null: what the configuration says. 0: no limit. */
+  readonly quotaBytes: number | null;
+  readonly quotaVideos: number | null;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly lastLoginAt: Date | null;
@@ -32,6 +35,8 @@ export interface UserChanges {
   readonly role?: Role | undefined;
   readonly disabled?: boolean | undefined;
   readonly passwordHash?: string | undefined;
+  readonly quotaBytes?: number | null | undefined;
+  readonly quotaVideos?: number | null | undefined;
 }
 
 export interface UserPage {
@@ -134,7 +139,7 @@ export class UserRepository {
   async update(
     transaction: Transaction,
     id: string,
-    { name, role, disabled, passwordHash }: UserChanges,
+    { name, role, disabled, passwordHash, quotaBytes, quotaVideos }: UserChanges,
     options: { readonly endTokens: boolean },
   ): Promise<User | null> {
     const row = await transaction
@@ -144,6 +149,8 @@ export class UserRepository {
         ...(role !== undefined && { role }),
         ...(disabled !== undefined && { disabled }),
         ...(passwordHash !== undefined && { password_hash: passwordHash }),
+        ...(quotaBytes !== undefined && { quota_bytes: quotaBytes }),
+        ...(quotaVideos !== undefined && { quota_videos: quotaVideos }),
         ...(options.endTokens && { generation: eb('generation', '+', 1) }),
         updated_at: sql<Date>`now()`,
       }))
@@ -195,6 +202,8 @@ function toUser(row: Selectable<UsersTable>): User {
     role: row.role,
     disabled: row.disabled,
     generation: row.generation,
+    quotaBytes: row.quota_bytes,
+    quotaVideos: row.quota_videos,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     lastLoginAt: row.last_login_at,

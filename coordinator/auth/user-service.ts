@@ -32,6 +32,8 @@ export interface WantedChanges {
   readonly role?: Role | undefined;
   readonly disabled?: boolean | undefined;
   readonly password?: string | undefined;
+  readonly quotaBytes?: number | null | undefined;
+  readonly quotaVideos?: number | null | undefined;
 }
 
 /** What administrators do with the accounts of others. There is always one administrator who can log in. */

@@ -12,6 +12,11 @@ export interface RecordContent {
 export interface WriteOptions {
   /** More bytes than this reject with `body_too_large`. */
   readonly limitBytes: number;
+  /**
+   * Asked with every chunk whether the object may have so many bytes by now, for sources of unknown length; its rejection
+   * is that of the write.
+   */
+  readonly admit?: (sizeBytes: number) => Promise<void>;
   /** Aborting stops the write; chunks already stored are removed as far as their nodes answer. */
   readonly signal: AbortSignal;
   /**

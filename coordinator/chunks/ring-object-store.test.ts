@@ -348,3 +348,22 @@ it('cuts a range into slices of chunks', () => {
     ['c2', 0, 0],
   ]);
 });
+
+it('gives up a write that may not have so many bytes, and keeps nothing of it', async () => {
+  const nodes = new FakeNodes(3);
+  await using made = await createStore(nodes);
+  const asked: number[] = [];
+  const refusal = new Error('enough');
+  const writing = made.store.write(OBJECT_ID, Readable.from([randomBytes(5 * PAGE_BYTES)]), {
+    limitBytes: 1e9,
+    signal: new AbortController().signal,
+    describe: async () => RECORD,
+    admit: async (sizeBytes) => {
+      asked.push(sizeBytes);
+      if (sizeBytes > 3 * PAGE_BYTES) throw refusal;
+    },
+  });
+  await expect(writing).rejects.toBe(refusal);
+  expect(asked.slice(0, 2)).toEqual([2 * PAGE_BYTES, 4 * PAGE_BYTES]);
+  await expect.poll(() => [...nodes.stored.values()].every((chunks) => chunks.size === 0)).toBe(true);
+});

@@ -62,7 +62,7 @@ export class RingObjectStore implements ObjectStore {
   async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
     const { clock, buffers, garbage, chunkBytes, sourceIdleTimeoutMs } = this.#options;
     this.#assertReady();
-    const upload = new ObjectUpload(this.#options, objectId, options.signal);
+    const upload = new ObjectUpload(this.#options, objectId, options.signal, options.admit);
     const cutter = new ChunkCutter(source, {
       clock,
       buffers,
@@ -154,7 +154,9 @@ export class RingObjectStore implements ObjectStore {
 class ObjectUpload {
   readonly #options: RingObjectStoreOptions;
   readonly #objectId: string;
+  readonly #admit: WriteOptions['admit'];
   readonly #abort = new AbortController();
+  #size = 0;
   readonly chunks: ChunkRef[] = [];
   readonly record: ChunkRef[] = [];
   readonly #settled = new Set<Promise<unknown>>();
@@ -163,9 +165,15 @@ class ObjectUpload {
   readonly #waiting = new Set<() => void>();
   #failure: unknown;
 
-  constructor(options: RingObjectStoreOptions, objectId: string, signal: AbortSignal) {
+  constructor(
+    options: RingObjectStoreOptions,
+    objectId: string,
+    signal: AbortSignal,
+    admit?: WriteOptions['admit'],
+  ) {
     this.#options = options;
     this.#objectId = objectId;
+    this.#admit = admit;
     if (signal.aborted) this.#abort.abort(signal.reason);
     else signal.addEventListener('abort', () => this.#abort.abort(signal.reason), { once: true });
   }
@@ -179,7 +187,10 @@ class ObjectUpload {
     const id = createChunkId(this.#objectId, this.chunks.length, this.#options.randomBytes(4));
     const ref = refOf(id, chunk);
     this.chunks.push(ref);
-    return this.#send(ref, chunk);
+    this.#size += chunk.length;
+    const room = this.#send(ref, chunk);
+    if (this.#admit === undefined) return room;
+    return Promise.all([this.#admit(this.#size), room]).then(() => {});
   }
 
   /** Sends the record, in as many chunks as it takes; resolves when all of it is on its way. */

@@ -28,6 +28,8 @@ export interface Schema {
   signing_keys: SigningKeysTable;
   rate_limits: RateLimitsTable;
   audit_events: AuditEventsTable;
+  owner_usage: OwnerUsageTable;
+  quota_reservations: QuotaReservationsTable;
 }
 
 /** Exactly one row, from the first start on. */
@@ -237,6 +239,9 @@ export interface UsersTable {
   disabled: Generated<boolean>;
   /** Grows with everything that ends the user's access tokens; a token carries the one it was made in. */
   generation: Generated<number>;
+  /** Null: what the configuration says. 0: no limit. */
+  quota_bytes: number | null;
+  quota_videos: number | null;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
   last_login_at: Date | null;
@@ -315,6 +320,23 @@ export interface AuditEventsTable {
   address: string | null;
   request_id: string | null;
   details: JsonColumn;
+}
+
+/** What an owner has and has reserved; without a row nothing. Kept by triggers and by `Quotas`. */
+export interface OwnerUsageTable {
+  owner_id: string;
+  bytes: Generated<number>;
+  videos: Generated<number>;
+  reserved_bytes: Generated<number>;
+  reserved_videos: Generated<number>;
+}
+
+/** What an open object may still take of its owner's quota; goes with the object, or when it is committed. */
+export interface QuotaReservationsTable {
+  object_id: string;
+  owner_id: string;
+  bytes: number;
+  videos: number;
 }
 
 /** Written as text, read as what it says. */

@@ -21,6 +21,8 @@ export function withCommitted(
       set state = 'committed', size = ${size}::bigint, sha256 = ${sha256}::bytea, lease_expires_at = null
       where id = ${objectId}::uuid and state = 'open'
       returning id
+    ), unreserved as (
+      delete from quota_reservations using committed where quota_reservations.object_id = committed.id
     ), manifest as (
       insert into chunks (object_id, index, id, position, length, checksum)
       select committed.id, chunk.index, chunk.id, chunk.position, chunk.length, chunk.checksum

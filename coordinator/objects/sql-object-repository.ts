@@ -7,6 +7,7 @@ import { objectIdOf } from './chunk-id.ts';
 import { column } from './commit-object.ts';
 import type { ChunkRef, Manifest } from './manifest.ts';
 import type { ObjectRepository, RangeUsage, StoredObject } from './object-repository.ts';
+import { insertOpen, unsynced } from './open-object.ts';
 
 /**
  * Objects, manifests and records in the tables `objects`, `chunks` and `record_writes`. A record's chunks have the
@@ -21,12 +22,8 @@ export class SqlObjectRepository implements ObjectRepository {
   }
 
   async open(objectId: string, leaseMs: number): Promise<void> {
-    // This row need not survive a crash of the database: an upload whose row is gone fails when it renews its
-    // lease or commits. So this one statement does not wait for the disk; the commit does.
     await sql`
-      with setting as materialized (select set_config('synchronous_commit', 'off', true))
-      insert into objects (id, state, lease_expires_at)
-      select ${objectId}::uuid, 'open', ${inMs(leaseMs)} from setting
+      with setting as materialized (${unsynced}) ${insertOpen(objectId, leaseMs, 'setting')}
     `.execute(this.#database);
   }
 
@@ -94,7 +91,7 @@ export class SqlObjectRepository implements ObjectRepository {
   async openRecord(objectId: string, writeId: string, leaseMs: number): Promise<boolean> {
     // Like an open object this need not survive a crash: `replaceRecord` finds out.
     const { rows } = await sql`
-      with setting as materialized (select set_config('synchronous_commit', 'off', true))
+      with setting as materialized (${unsynced})
       insert into record_writes (id, object_id, lease_expires_at)
       select ${writeId}::uuid, objects.id, ${inMs(leaseMs)} from objects, setting
       where objects.id = ${objectId}::uuid and objects.state = 'committed'

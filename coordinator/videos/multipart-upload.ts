@@ -7,7 +7,12 @@ import { claimedDigests } from '../../lib/http/digest-fields.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { limitIdle } from './body-idle.ts';
 import { asUtf8, sanitizeFilename } from './filename.ts';
-import { FORM_FIELD_BYTES_MAX, FORM_HEADER_BYTES_MAX, FORM_PARTS_MAX } from './limits.ts';
+import {
+  FORM_FIELD_BYTES_MAX,
+  FORM_HEADER_BYTES_MAX,
+  FORM_OVERHEAD_BYTES_MAX,
+  FORM_PARTS_MAX,
+} from './limits.ts';
 import { assertWhole, bodyTooLarge, incompleteBody } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';
 import type { Upload, UploadMetadata } from './upload.ts';
@@ -44,7 +49,9 @@ export async function openMultipartUpload(
   const form = new Form(incoming, boundaryOf(incoming.headers['content-type'] ?? ''), bytesMax);
   try {
     const file = await limitIdle(incoming, idleTimeoutMs, form.file);
+    const formBytes = Number(incoming.headers['content-length'] ?? 0);
     return {
+      announced: { bytes: Math.max(1, formBytes - FORM_OVERHEAD_BYTES_MAX), isExact: false },
       body: file.body,
       signal,
       finish: () => limitIdle(incoming, idleTimeoutMs, form.finish(file)),

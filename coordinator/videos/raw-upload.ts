@@ -25,7 +25,9 @@ export function openRawUpload(
       'repr-digest': headers['repr-digest'],
     }),
   };
+  const length = headers['content-length'];
   return {
+    announced: { bytes: Number(length ?? 1), isExact: length !== undefined },
     body: incoming,
     signal,
     async finish() {

@@ -11,6 +11,7 @@ import { describeContent, type VideoContent } from './content.ts';
 import { titleOf } from './filename.ts';
 import { EDIT_ATTEMPTS_MAX } from './limits.ts';
 import { decideMediaType } from './media-type.ts';
+import type { Quotas } from './quotas.ts';
 import type { Upload } from './upload.ts';
 import type { UploadLeases } from './upload-leases.ts';
 import { VideoCache } from './video-cache.ts';
@@ -20,15 +21,7 @@ import type { Video, VideoChanges, VideoPage, VideoPosition, VideoRepository } f
 /** What videos need of the objects they consist of. */
 export type VideoObjects = Pick<
   ObjectRepository,
-  | 'open'
-  | 'renew'
-  | 'abandon'
-  | 'manifest'
-  | 'delete'
-  | 'record'
-  | 'openRecord'
-  | 'replaceRecord'
-  | 'abandonRecord'
+  'renew' | 'abandon' | 'manifest' | 'delete' | 'record' | 'openRecord' | 'replaceRecord' | 'abandonRecord'
 >;
 
 export interface VideoServiceOptions {
@@ -37,6 +30,7 @@ export interface VideoServiceOptions {
   readonly store: ObjectStore;
   readonly records: VideoRecords;
   readonly leases: UploadLeases;
+  readonly quotas: Pick<Quotas, 'open' | 'grow'>;
   /** Runs the work in one transaction and commits it when the work resolves. */
   readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
   readonly clock: Clock;
@@ -80,12 +74,13 @@ export class VideoService implements AsyncDisposable {
   /**
    * Stores an upload. When this resolves, the bytes are on the disks of a write quorum and the video is in the
    * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
-   * `ownerId` is the user it belongs to, if any.
+   * `ownerId` is the user it belongs to, if any; rejects with `quota_exceeded` when it is too much for the user.
    */
   async upload(upload: Upload, ownerId: string | null): Promise<Video> {
-    const { videos, objects, records, leases, store, logger, createId } = this.#options;
+    const { videos, quotas, records, leases, store, logger, createId } = this.#options;
     const objectId = createId();
-    await objects.open(objectId, leases.leaseMs);
+    const { bytes, isExact } = upload.announced;
+    await quotas.open(objectId, leases.leaseMs, { ownerId, bytes, videos: 1 });
     const lease = leases.hold(objectId, upload.signal);
     const described = Promise.withResolvers<Video>();
     let written: WrittenObject | undefined;
@@ -94,6 +89,7 @@ export class VideoService implements AsyncDisposable {
       written = await store.write(objectId, upload.body, {
         limitBytes: this.uploadBytesMax,
         signal: lease.signal,
+        ...(!isExact && ownerId !== null && { admit: (size) => quotas.grow(objectId, size) }),
         describe: async (content) => {
           const video = await this.#describe(objectId, content, upload, ownerId);
           described.resolve(video);

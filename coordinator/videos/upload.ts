@@ -15,6 +15,8 @@ export interface UploadMetadata {
 
 /** An upload in any form that a client may choose. */
 export interface Upload {
+  /** The video has at least so many bytes; with `isExact` neither more nor fewer. */
+  readonly announced: { readonly bytes: number; readonly isExact: boolean };
   /** The video's bytes. Ends or fails; destroying it is the client's or the transport's business, not the reader's. */
   readonly body: Readable;
   /** Aborts when the client has gone. */

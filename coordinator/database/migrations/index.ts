@@ -3,6 +3,7 @@ import { initial } from './0001-initial.ts';
 import { rebalancing } from './0002-rebalancing.ts';
 import { records } from './0003-records.ts';
 import { accounts } from './0004-accounts.ts';
+import { uploads } from './0006-uploads.ts';
 import { directUploads } from './0007-direct-uploads.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
@@ -11,5 +12,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0002-rebalancing': rebalancing,
   '0003-records': records,
   '0004-accounts': accounts,
+  '0006-uploads': uploads,
   '0007-direct-uploads': directUploads,
 };

@@ -40,6 +40,7 @@ export class MemoryObjectStore implements ObjectStore {
 
   async write(objectId: string, source: Readable, options: WriteOptions): Promise<WrittenObject> {
     const bytes = await collect(source, options, this.onWrite);
+    await options.admit?.(bytes.length);
     const chunks: ChunkRef[] = [];
     for (let start = 0; start < bytes.length; start += CHUNK_BYTES) {
       const piece = bytes.subarray(start, start + CHUNK_BYTES);

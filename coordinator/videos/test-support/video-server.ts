@@ -77,6 +77,7 @@ export class VideoServer implements AsyncDisposable {
       store: this.store,
       records: this.records,
       leases: this.leases,
+      quotas: { open: (objectId) => this.objects.open(objectId), grow: async () => {} },
       inTransaction,
       clock,
       logger,
