@@ -21,6 +21,13 @@ import { Sweeper } from './cluster/sweeper.ts';
 import type { Config } from './config.ts';
 import { openDatabase, type Transaction } from './database/database.ts';
 import { Leases } from './database/leases.ts';
+import { UPKEEP_INTERVAL_MS } from './direct-uploads/limits.ts';
+import { PartInspector } from './direct-uploads/part-inspector.ts';
+import { HttpPartNodes } from './direct-uploads/part-nodes.ts';
+import { PartUrls } from './direct-uploads/part-urls.ts';
+import { DirectUploadRepository } from './direct-uploads/repository.ts';
+import { createDirectUploadRoutes } from './direct-uploads/routes.ts';
+import { DirectUploadService } from './direct-uploads/service.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { createOpenapiRoutes } from './openapi/routes.ts';
@@ -45,6 +52,7 @@ import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './v
 import { VideoService } from './videos/service.ts';
 import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
+import { StoredVideos } from './videos/stored-videos.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
 
@@ -271,6 +279,25 @@ export async function openContext(
   );
   const digester = new ObjectDigester({ placement: cluster, requests, clock });
   const sha256Backfill = new Sha256Backfill({ videos, service, objects, digester, leases, clock, logger });
+  const stored = new StoredVideos({ videos, objects, store, records, clock, logger });
+  const directUploads = stack.use(
+    new DirectUploadService({
+      uploads: new DirectUploadRepository(database.kysely),
+      ...{ quotas, objects, videos, stored, store, digester, clock, logger },
+      inspector: new PartInspector({
+        placement: cluster,
+        nodes: new HttpPartNodes(requests),
+        inventory,
+        logger,
+      }),
+      urls: new PartUrls({ placement: cluster, key: signingKey, clock }),
+      onSuspicion: (position, why) => suspicions.add(position, why),
+      createId: () => uuidv7(),
+      randomBytes: (count) => randomBytes(count),
+      uploadBytesMax: config.MAX_VIDEO_SIZE,
+      partBytes: config.CHUNK_SIZE,
+    }),
+  );
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
 
@@ -336,6 +363,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      createDirectUploadRoutes({ service: directUploads, basePath: API_PREFIX }),
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
@@ -367,6 +395,7 @@ export async function openContext(
       sha256Backfill.start();
       stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);
+      void repeat(clock, UPKEEP_INTERVAL_MS, stopping, () => directUploads.runOnce());
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },
   };

@@ -75,6 +75,12 @@ export const ACCESS = {
   'HEAD /api/v1/videos/{id}/content': player,
   'POST /api/v1/videos/{id}/playback-url': reader,
 
+  // Whose an upload is, its handlers ask; somebody else's is not there.
+  'POST /api/v1/uploads/direct': uploader,
+  'GET /api/v1/uploads/direct/{id}': uploader,
+  'DELETE /api/v1/uploads/direct/{id}': uploader,
+  'POST /api/v1/uploads/direct/{id}/complete': uploader,
+
   'GET /api/v1/admin/nodes': admin,
   'POST /api/v1/admin/nodes': adminOrNode,
   'POST /api/v1/admin/nodes/plan': admin,

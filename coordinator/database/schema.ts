@@ -12,6 +12,8 @@ export interface Schema {
   chunks: ChunksTable;
   record_writes: RecordWritesTable;
   videos: VideosTable;
+  direct_uploads: DirectUploadsTable;
+  direct_parts: DirectPartsTable;
   leases: LeasesTable;
   ring: RingTable;
   coordinators: CoordinatorsTable;
@@ -124,6 +126,31 @@ export interface VideosTable {
   version: Generated<number>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
+}
+
+/** Videos whose bytes clients send to the storage nodes themselves. Its id is that of the object. */
+export interface DirectUploadsTable {
+  id: string;
+  video_id: string;
+  owner_id: string | null;
+  size: number;
+  part_bytes: number;
+  /** Three random bytes: part of the ids of its chunks. */
+  nonce: Uint8Array;
+  /** What the client says that the bytes have. */
+  sha256: Uint8Array | null;
+  /** JSON. */
+  metadata: string;
+  created_at: Generated<Date>;
+  completed_at: Date | null;
+}
+
+/** Which node takes a part. A chunk id is made of index and attempt, so each is good at one node alone. */
+export interface DirectPartsTable {
+  upload_id: string;
+  index: number;
+  attempt: number;
+  node_id: string;
 }
 
 export interface LeasesTable {

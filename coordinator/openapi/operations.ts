@@ -22,6 +22,7 @@ import {
   userSchema,
 } from '../auth/schema.ts';
 import { locateSchema, registrationSchema as nodeSchema, ringSchema } from '../cluster/schema.ts';
+import { directUploadSchema, newDirectUploadSchema, partsQuerySchema } from '../direct-uploads/schema.ts';
 import {
   limitsSchema,
   listSchema,
@@ -152,6 +153,25 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
     body: playbackSchema,
     status: 200,
     answer: playbackAnswerSchema,
+  },
+
+  'POST /api/v1/uploads/direct': {
+    summary: 'Begin an upload whose parts go straight to the storage nodes',
+    body: newDirectUploadSchema,
+    status: 201,
+    answer: directUploadSchema,
+  },
+  'GET /api/v1/uploads/direct/{id}': {
+    summary: 'The missing parts of a direct upload, with fresh addresses',
+    query: partsQuerySchema,
+    status: 200,
+    answer: directUploadSchema,
+  },
+  'DELETE /api/v1/uploads/direct/{id}': { summary: 'Give a direct upload up', status: 204 },
+  'POST /api/v1/uploads/direct/{id}/complete': {
+    summary: 'Make a video of the parts of a direct upload; 202 when it takes longer, to be asked again',
+    status: 201,
+    answer: videoSchema,
   },
 
   'GET /api/v1/admin/nodes': { summary: 'Storage nodes', status: 200, answer: 'object' },

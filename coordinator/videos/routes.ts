@@ -21,8 +21,9 @@ import { essenceOf } from './media-type.ts';
 import { openMultipartUpload } from './multipart-upload.ts';
 import { bodyTooLarge, incompleteBody } from './parse-request.ts';
 import { openRawUpload } from './raw-upload.ts';
-import { listQuerySchema, type VideoJson, type VideoListJson, videoChangesSchema } from './schema.ts';
+import { listQuerySchema, type VideoListJson, videoChangesSchema } from './schema.ts';
 import { type Permission, type VersionTest, type VideoService, videoNotFound } from './service.ts';
+import { videoEtag, videoJson } from './video-json.ts';
 import type { Video } from './video-repository.ts';
 
 export interface VideoRoutesDeps {
@@ -54,8 +55,8 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
 
   routes.post('/videos', async (c) => {
     const video = await receive(deps, c);
-    const json = toJson(video, urlOf(video.id));
-    return c.json(json, 201, { location: urlOf(video.id), etag: etagOf(video) });
+    const json = videoJson(video, urlOf(video.id));
+    return c.json(json, 201, { location: urlOf(video.id), etag: videoEtag(video) });
   });
 
   routes.get('/videos', async (c) => {
@@ -64,7 +65,7 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     const ownerId = owner === 'me' ? ownIdOf(principal) : owner;
     const audience = isAdmin(principal) ? 'everything' : { userId: userIdOf(principal) };
     const { videos, next } = await service.list({ limit, audience, after: cursor, ownerId });
-    const items = videos.map((video) => toJson(video, urlOf(video.id)));
+    const items = videos.map((video) => videoJson(video, urlOf(video.id)));
     return c.json({ items, nextCursor: next && encodeCursor(next) } satisfies VideoListJson);
   });
 
@@ -72,13 +73,13 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     const video = await service.find(idOf(c));
     if (!mayRead(c.get('principal'), video)) throw videoNotFound(video.id);
     const headers = {
-      etag: etagOf(video),
+      etag: videoEtag(video),
       'cache-control': video.visibility === 'public' ? 'no-cache' : 'private, no-cache',
     };
     const verdict = evaluateRead(c.env.incoming.headers, headers);
     if (verdict === 'failed') throw preconditionFailed();
     if (verdict === 'not-modified') return c.body(null, 304, headers);
-    return c.json(toJson(video, urlOf(video.id)), 200, headers);
+    return c.json(videoJson(video, urlOf(video.id)), 200, headers);
   });
 
   routes.patch('/videos/:id', async (c) => {
@@ -90,7 +91,7 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     const principal = c.get('principal');
     if (changes.ownerId !== undefined && !isAdmin(principal)) throw notYours();
     const video = await service.change(id, changes, permissionOf(principal), versionTestOf(c));
-    return c.json(toJson(video, urlOf(id)), 200, { etag: etagOf(video) });
+    return c.json(videoJson(video, urlOf(id)), 200, { etag: videoEtag(video) });
   });
 
   routes.delete('/videos/:id', async (c) => {
@@ -243,7 +244,7 @@ function checkedId(text: string): string {
 
 function versionTestOf(c: VideoContext): VersionTest | undefined {
   const ifMatch = c.req.header('if-match');
-  return ifMatch === undefined ? undefined : (video) => matchesStrongly(ifMatch, etagOf(video));
+  return ifMatch === undefined ? undefined : (video) => matchesStrongly(ifMatch, videoEtag(video));
 }
 
 /** What may not even be read is not there. */
@@ -264,10 +265,6 @@ function notYours(): AppError {
   return new AppError<ErrorCode>('forbidden', 'Only its owner and administrators may do that.');
 }
 
-function etagOf(video: Video): string {
-  return `"v${video.version}"`;
-}
-
 function preconditionFailed(): AppError {
   return new AppError<ErrorCode>(
     'precondition_failed',
@@ -277,21 +274,4 @@ function preconditionFailed(): AppError {
 
 function emptyBody(): AppError {
   return new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
-}
-
-function toJson(video: Video, url: string): VideoJson {
-  return {
-    id: video.id,
-    ownerId: video.ownerId,
-    visibility: video.visibility,
-    title: video.title,
-    description: video.description,
-    filename: video.filename,
-    contentType: video.contentType,
-    size: video.size,
-    sha256: video.sha256 && Buffer.from(video.sha256).toString('hex'),
-    createdAt: video.createdAt.toISOString(),
-    updatedAt: video.updatedAt.toISOString(),
-    links: { content: `${url}/content` },
-  };
 }

@@ -8,9 +8,8 @@ import type { ErrorCode } from '../errors.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { describeContent, type VideoContent } from './content.ts';
-import { titleOf } from './filename.ts';
+import { describeVideo } from './describe-video.ts';
 import { EDIT_ATTEMPTS_MAX } from './limits.ts';
-import { decideMediaType } from './media-type.ts';
 import type { Quotas } from './quotas.ts';
 import type { Upload } from './upload.ts';
 import type { UploadLeases } from './upload-leases.ts';
@@ -247,23 +246,10 @@ export class VideoService implements AsyncDisposable {
       throw new AppError<ErrorCode>('empty_body', 'The upload has no bytes; a video has at least one.');
     }
     assertDigests(metadata.digests, content.sha256);
-    const filename = metadata.filename ?? null;
+    const { size, sha256, head } = content;
     const now = new Date(this.#options.clock.nowMs());
-    return {
-      id: this.#options.createId(),
-      objectId,
-      ownerId,
-      visibility: metadata.visibility ?? 'public',
-      title: metadata.title ?? (filename === null ? 'Untitled' : titleOf(filename)),
-      description: metadata.description ?? '',
-      filename,
-      contentType: await decideMediaType(metadata.contentType, content.head),
-      size: content.size,
-      sha256: content.sha256,
-      version: 1,
-      createdAt: now,
-      updatedAt: now,
-    };
+    const id = this.#options.createId();
+    return describeVideo({ id, objectId, ownerId, size, sha256, head, now }, metadata);
   }
 
   /** Undoes an upload unless the database says that it was committed; tells whether it was. */
