@@ -1,0 +1,191 @@
+/**
+ * What direct uploads spare the coordinator: its CPU seconds a GB beside those of uploads that pass it, in one run:
+ * `node scripts/bench-direct.ts [--rounds 3] [--size 1GiB] [--parallel 4] [--json FILE] [--dir DIRECTORY]`.
+ *
+ * A direct upload is counted until its SHA-256 is known as well, which a proxied one has at its end. What the coordinator
+ * takes while nothing happens is measured first and subtracted. Exits with 1 when direct uploads take more than 5 %.
+ */
+import { randomBytes } from 'node:crypto';
+import { openAsBlob, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../lib/clock/clock.ts';
+import { uploadDirect } from '../lib/upload-client/direct-upload.ts';
+import { type BenchRun, DEFAULT_DIRECTORY, positive, runBench, say, size } from './bench/bench-run.ts';
+import { describeMachine, machineLine } from './bench/machine.ts';
+import { type OrbitvidsSystem, startOrbitvids } from './bench/orbitvids-system.ts';
+import { cpuSecondsOf, processTree } from './bench/process-usage.ts';
+import { median, threeFigures } from './bench/statistics.ts';
+import { streamedUpload } from './bench/streamed-upload.ts';
+import { formatTable } from './bench/text-table.ts';
+
+const MIB = 1024 * 1024;
+const GB = 1e9;
+const SHARE_MAX = 0.05;
+const IDLE_MS = 6000;
+const POLL_MS = 1000;
+
+interface Usage {
+  readonly seconds: number;
+  readonly coordinator: number;
+  readonly database: number;
+  readonly nodes: number;
+}
+
+/** CPU seconds and time, a GB. */
+interface Round extends Usage {
+  readonly way: 'proxied' | 'direct';
+  readonly round: number;
+}
+
+function look({ cluster }: OrbitvidsSystem): Usage {
+  const coordinator = cluster.coordinator.pid;
+  const children = processTree([coordinator]).filter((pid) => pid !== coordinator);
+  return {
+    seconds: performance.now() / 1000,
+    coordinator: cpuSecondsOf([coordinator]),
+    database: cpuSecondsOf(children),
+    nodes: cpuSecondsOf(cluster.nodes.map(({ pid }) => pid)),
+  };
+}
+
+function between(before: Usage, after: Usage): Usage {
+  return {
+    seconds: after.seconds - before.seconds,
+    coordinator: after.coordinator - before.coordinator,
+    database: after.database - before.database,
+    nodes: after.nodes - before.nodes,
+  };
+}
+
+/** What a GB took beyond what the same time takes while nothing happens. */
+function perGb(used: Usage, idle: Usage, bytes: number): Usage {
+  const beyond = (name: 'coordinator' | 'database' | 'nodes') =>
+    Math.max(0, used[name] - (idle[name] / idle.seconds) * used.seconds) / (bytes / GB);
+  return {
+    seconds: used.seconds / (bytes / GB),
+    coordinator: beyond('coordinator'),
+    database: beyond('database'),
+    nodes: beyond('nodes'),
+  };
+}
+
+async function writeFileOf(path: string, block: Buffer, sizeBytes: number): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    for (let written = 0; written < sizeBytes; written += block.length) {
+      await file.write(block, 0, Math.min(block.length, sizeBytes - written));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function untilHashed(system: OrbitvidsSystem, id: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const response = await fetch(`${system.cluster.url}/api/v1/videos/${id}`, { signal });
+    const { sha256 } = (await response.json()) as { sha256: string | null };
+    if (sha256 !== null) return;
+    await systemClock.sleep(POLL_MS, signal);
+  }
+}
+
+async function measure(
+  run: BenchRun,
+  options: { rounds: number; sizeBytes: number; parallel: number },
+): Promise<Round[]> {
+  const { rounds, sizeBytes, parallel } = options;
+  const { signal } = run;
+  const block = randomBytes(MIB);
+  const path = join(run.directory, 'source.mp4');
+  await writeFileOf(path, block, sizeBytes);
+  const system = run.resources.use(await startOrbitvids(run));
+  const { target } = system;
+  const token = target.headers.authorization!.replace('Bearer ', '');
+  const ways = {
+    proxied: () => streamedUpload(target, block, sizeBytes, signal),
+    direct: async () => {
+      const file = await openAsBlob(path);
+      const { id } = await uploadDirect(file, {
+        url: target.url,
+        token,
+        contentType: 'video/mp4',
+        parallel,
+        signal,
+      });
+      await untilHashed(system, id, signal);
+      return id;
+    },
+  };
+  const remove = (id: string) =>
+    fetch(`${target.url}/api/v1/videos/${id}`, { method: 'DELETE', headers: target.headers, signal });
+  // Code that has not run yet is slow.
+  for (const way of [ways.proxied, ways.direct]) await remove(await way());
+  await systemClock.sleep(IDLE_MS / 2, signal);
+  const before = look(system);
+  await systemClock.sleep(IDLE_MS, signal);
+  const idle = between(before, look(system));
+  say(`while nothing happens: ${threeFigures(idle.coordinator / idle.seconds)} CPU seconds a second`);
+  const results: Round[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const way of ['proxied', 'direct'] as const) {
+      const start = look(system);
+      const id = await ways[way]();
+      const used = perGb(between(start, look(system)), idle, sizeBytes);
+      results.push({ way, round, ...used });
+      say(`round ${round} ${way}: coordinator ${threeFigures(used.coordinator)} CPU s/GB`);
+      await remove(id);
+      await systemClock.sleep(POLL_MS, signal);
+    }
+  }
+  return results;
+}
+
+function report(results: readonly Round[]): number {
+  const of = (way: Round['way'], name: keyof Usage) =>
+    median(results.filter((result) => result.way === way).map((result) => result[name]));
+  const rows = (['proxied', 'direct'] as const).map((way) => [
+    way,
+    ...(['coordinator', 'database', 'nodes', 'seconds'] as const).map((name) => threeFigures(of(way, name))),
+  ]);
+  say(
+    formatTable(
+      [
+        { title: 'upload', align: 'left' },
+        { title: 'coordinator CPU s/GB' },
+        { title: 'database CPU s/GB' },
+        { title: 'nodes CPU s/GB' },
+        { title: 's/GB' },
+      ],
+      rows,
+    ),
+  );
+  return of('direct', 'coordinator') / of('proxied', 'coordinator');
+}
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    size: { type: 'string', default: '1GiB' },
+    parallel: { type: 'string', default: '4' },
+    json: { type: 'string' },
+    dir: { type: 'string', default: DEFAULT_DIRECTORY },
+  },
+});
+const options = {
+  rounds: positive('rounds', values.rounds),
+  sizeBytes: size('size', values.size),
+  parallel: positive('parallel', values.parallel),
+};
+await runBench(values.dir, async (run) => {
+  const machine = describeMachine();
+  say(machineLine(machine));
+  const results = await measure(run, options);
+  const share = report(results);
+  say(`direct / proxied, coordinator CPU a GB: ${(share * 100).toFixed(1)} % (at most ${SHARE_MAX * 100} %)`);
+  if (values.json !== undefined) {
+    writeFileSync(values.json, `${JSON.stringify({ machine, options, results, share }, null, 2)}\n`);
+  }
+  return share <= SHARE_MAX;
+});
