@@ -6,6 +6,9 @@ import { repeat, systemClock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { deriveKey } from '../lib/signing/signed-url.ts';
 import { type Accounts, openAccounts } from './accounts.ts';
+import { AttachmentRepository } from './attachments/repository.ts';
+import { createAttachmentRoutes } from './attachments/routes.ts';
+import { AttachmentService } from './attachments/service.ts';
 import { openBytePath } from './byte-path.ts';
 import { ObjectDigester } from './chunks/object-digester.ts';
 import { RecentLatency } from './chunks/recent-latency.ts';
@@ -246,11 +249,15 @@ export async function openContext(
   const videos = new SqlVideoRepository(database.kysely);
   const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
     database.kysely.transaction().execute(work);
+  const attachments = new AttachmentRepository(database.kysely);
+  const announceChange = (transaction: Transaction, id: string) =>
+    database.notifications.publish(VIDEOS_CHANNEL, id, transaction);
   const { replicas, rangeCount: ranges } = cluster.record;
   const records = stack.use(
     new VideoRecords({
       cluster: { id: cluster.id, replicas, ranges },
       objects,
+      attachments,
       store,
       inTransaction,
       createId: () => uuidv7(),
@@ -265,13 +272,14 @@ export async function openContext(
       objects,
       store,
       records,
+      attachments,
       leases: uploadLeases,
       quotas,
       inTransaction,
       clock,
       logger,
       createId: () => uuidv7(),
-      announceChange: (transaction, id) => database.notifications.publish(VIDEOS_CHANNEL, id, transaction),
+      announceChange,
       uploadBytesMax: config.MAX_VIDEO_SIZE,
       cachedVideosMax: LIMITS.cachedVideosMax,
       cachedChunksMax: LIMITS.cachedChunksMax,
@@ -279,6 +287,12 @@ export async function openContext(
   );
   const digester = new ObjectDigester({ placement: cluster, requests, clock });
   const sha256Backfill = new Sha256Backfill({ videos, service, objects, digester, leases, clock, logger });
+  const attachmentService = new AttachmentService({
+    ...{ attachments, videos, objects, store, records, quotas, clock, logger, announceChange },
+    leases: uploadLeases,
+    createId: () => uuidv7(),
+    invalidate: (videoId) => service.invalidate(videoId),
+  });
   const stored = new StoredVideos({ videos, objects, store, records, clock, logger });
   const directUploads = stack.use(
     new DirectUploadService({
@@ -363,6 +377,11 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      createAttachmentRoutes({
+        service: attachmentService,
+        videos: service,
+        ...{ responder, logger, cors: videoRoutes.cors, basePath: API_PREFIX },
+      }),
       createDirectUploadRoutes({ service: directUploads, basePath: API_PREFIX }),
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),

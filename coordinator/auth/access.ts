@@ -75,6 +75,11 @@ export const ACCESS = {
   'HEAD /api/v1/videos/{id}/content': player,
   'POST /api/v1/videos/{id}/playback-url': reader,
 
+  'GET /api/v1/videos/{id}/attachments': reader,
+  'GET /api/v1/videos/{id}/attachments/{name}': player,
+  'PUT /api/v1/videos/{id}/attachments/{name}': owner,
+  'DELETE /api/v1/videos/{id}/attachments/{name}': owner,
+
   // Whose an upload is, its handlers ask; somebody else's is not there.
   'POST /api/v1/uploads/direct': uploader,
   'GET /api/v1/uploads/direct/{id}': uploader,

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
+import type { AttachmentKind } from '../videos/attachment.ts';
 
 /**
  * The tables as Kysely sees them. On both engines bigint arrives as a number (never beyond 2^53-1), timestamps
@@ -14,6 +15,7 @@ export interface Schema {
   videos: VideosTable;
   direct_uploads: DirectUploadsTable;
   direct_parts: DirectPartsTable;
+  attachments: AttachmentsTable;
   leases: LeasesTable;
   ring: RingTable;
   coordinators: CoordinatorsTable;
@@ -151,6 +153,21 @@ export interface DirectPartsTable {
   index: number;
   attempt: number;
   node_id: string;
+}
+
+export interface AttachmentsTable {
+  object_id: string;
+  video_id: string;
+  /** The video's. */
+  owner_id: string | null;
+  name: string;
+  kind: AttachmentKind;
+  language: string | null;
+  label: string | null;
+  content_type: string;
+  size: number;
+  sha256: Uint8Array;
+  created_at: Generated<Date>;
 }
 
 export interface LeasesTable {

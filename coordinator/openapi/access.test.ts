@@ -18,7 +18,7 @@ function expectedWho(method: string, path: string): Who {
   if (rest === '/auth/me') return 'signedIn';
   if (rest.startsWith('/auth/')) return 'anyone';
   if (rest === '/videos' && method === 'POST') return 'uploader';
-  if (/^\/videos\b/.test(rest)) return method === 'PATCH' || method === 'DELETE' ? 'owner' : 'reader';
+  if (/^\/videos\b/.test(rest)) return ['PATCH', 'PUT', 'DELETE'].includes(method) ? 'owner' : 'reader';
   if (rest.startsWith('/uploads/direct')) return 'uploader';
   throw new Error(`nobody has said who may ${method} ${path}`);
 }

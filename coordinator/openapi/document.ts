@@ -68,7 +68,7 @@ function describe(operation: Operation, path: string): Json {
       name,
       in: 'path',
       required: true,
-      schema: { type: 'string', format: 'uuid' },
+      schema: name === 'name' ? { type: 'string' } : { type: 'string', format: 'uuid' },
     })),
     ...queryParameters(description.query),
   ];

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { attachmentFieldsSchema, attachmentListSchema, attachmentSchema } from '../attachments/schema.ts';
 import type { Operation } from '../auth/access.ts';
 import {
   apiKeyListSchema,
@@ -154,6 +155,26 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
     status: 200,
     answer: playbackAnswerSchema,
   },
+
+  'GET /api/v1/videos/{id}/attachments': {
+    summary: 'Captions, posters and documents of a video',
+    status: 200,
+    answer: attachmentListSchema,
+  },
+  'GET /api/v1/videos/{id}/attachments/{name}': {
+    summary: 'The bytes of an attachment, or ranges of them',
+    query: contentQuerySchema,
+    status: 200,
+    answer: '*/*',
+  },
+  'PUT /api/v1/videos/{id}/attachments/{name}': {
+    summary: 'Attach WebVTT or SubRip captions, an image or a PDF; 200 when it takes the place of another',
+    query: attachmentFieldsSchema,
+    body: ['*/*'],
+    status: 201,
+    answer: attachmentSchema,
+  },
+  'DELETE /api/v1/videos/{id}/attachments/{name}': { summary: 'Remove an attachment', status: 204 },
 
   'POST /api/v1/uploads/direct': {
     summary: 'Begin an upload whose parts go straight to the storage nodes',

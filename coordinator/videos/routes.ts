@@ -6,7 +6,7 @@ import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Credentials, Gate } from '../auth/gate.ts';
-import { isAdmin, mayChange, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
+import { isAdmin, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
 import { playbackSchema } from '../auth/schema.ts';
 import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -20,9 +20,10 @@ import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
 import { essenceOf } from './media-type.ts';
 import { openMultipartUpload } from './multipart-upload.ts';
 import { bodyTooLarge, incompleteBody } from './parse-request.ts';
+import { notYours, permissionOf } from './permissions.ts';
 import { openRawUpload } from './raw-upload.ts';
 import { listQuerySchema, type VideoListJson, videoChangesSchema } from './schema.ts';
-import { type Permission, type VersionTest, type VideoService, videoNotFound } from './service.ts';
+import { type VersionTest, type VideoService, videoNotFound } from './service.ts';
 import { videoEtag, videoJson } from './video-json.ts';
 import type { Video } from './video-repository.ts';
 
@@ -247,22 +248,10 @@ function versionTestOf(c: VideoContext): VersionTest | undefined {
   return ifMatch === undefined ? undefined : (video) => matchesStrongly(ifMatch, videoEtag(video));
 }
 
-/** What may not even be read is not there. */
-function permissionOf(principal: Principal): Permission {
-  return (video) => {
-    if (!mayRead(principal, video)) throw videoNotFound(video.id);
-    if (!mayChange(principal, video)) throw notYours();
-  };
-}
-
 function ownIdOf(principal: Principal): string {
   const id = userIdOf(principal);
   if (id === null) throw invalidRequest([{ field: 'owner', message: 'me is for those who are logged in' }]);
   return id;
-}
-
-function notYours(): AppError {
-  return new AppError<ErrorCode>('forbidden', 'Only its owner and administrators may do that.');
 }
 
 function preconditionFailed(): AppError {

@@ -7,6 +7,7 @@ import type { Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
+import type { Attachment, VideoAttachments } from './attachment.ts';
 import { describeContent, type VideoContent } from './content.ts';
 import { describeVideo } from './describe-video.ts';
 import { EDIT_ATTEMPTS_MAX } from './limits.ts';
@@ -28,6 +29,7 @@ export interface VideoServiceOptions {
   readonly objects: VideoObjects;
   readonly store: ObjectStore;
   readonly records: VideoRecords;
+  readonly attachments: VideoAttachments;
   readonly leases: UploadLeases;
   readonly quotas: Pick<Quotas, 'open' | 'grow'>;
   /** Runs the work in one transaction and commits it when the work resolves. */
@@ -64,7 +66,7 @@ export class VideoService implements AsyncDisposable {
     this.uploadBytesMax = options.uploadBytesMax;
     this.#contents = new VideoCache({
       load: (id) => this.#loadContent(id),
-      weightOf: (content) => content.manifest.chunks.length,
+      weightOf: ({ manifest, attachments }) => manifest.chunks.length + attachments.size,
       maxEntries: options.cachedVideosMax,
       maxWeight: options.cachedChunksMax,
     });
@@ -184,15 +186,17 @@ export class VideoService implements AsyncDisposable {
    * are removed later. Throws like `change`.
    */
   async delete(id: string, permits: Permission, accepts?: VersionTest): Promise<void> {
-    const { objects, videos, records, inTransaction, announceChange } = this.#options;
+    const { objects, videos, records, attachments, inTransaction, announceChange } = this.#options;
     const current = await this.find(id);
     permits(current);
     if (accepts && !accepts(current)) throw preconditionFailed();
     const manifest = this.#contents.peek(id)?.manifest ?? (await objects.manifest(current.objectId));
     const version = accepts && current.version;
+    let attached: readonly Attachment[] = [];
     const record = await inTransaction(async (transaction) => {
       const video = await videos.delete(transaction, id, { version });
       if (video === null) return null;
+      attached = await attachments.deleteAll(transaction, id);
       const record = await objects.delete(transaction, video.objectId);
       await announceChange(transaction, id);
       return record;
@@ -200,6 +204,7 @@ export class VideoService implements AsyncDisposable {
     if (record === null) return this.#throwUnchanged(id);
     this.#contents.invalidate(id);
     await records.remove(current.objectId, record);
+    for (const { objectId, chunks } of attached) this.#removeLater(objectId, chunks);
     if (manifest !== null) this.#removeLater(manifest.objectId, manifest.chunks);
   }
 
@@ -270,7 +275,8 @@ export class VideoService implements AsyncDisposable {
   async #loadContent(id: string): Promise<VideoContent | null> {
     const video = await this.#options.videos.find(id);
     const manifest = video && (await this.#options.objects.manifest(video.objectId));
-    return video && manifest && describeContent(video, manifest);
+    if (video === null || manifest === null) return null;
+    return describeContent(video, manifest, await this.#options.attachments.of(id));
   }
 
   #removeLater(objectId: string, chunks: readonly ChunkRef[]): void {

@@ -44,7 +44,15 @@ describe.each(ENGINES)('the backfill of SHA-256 values on %s', (engine) => {
     store = new MemoryObjectStore();
     const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
       handle.kysely.transaction().execute(work);
-    const shared = { objects, store, inTransaction, createId: () => uuidv7(), clock: systemClock };
+    const attachments = { of: async () => [], deleteAll: async () => [] };
+    const shared = {
+      attachments,
+      objects,
+      store,
+      inTransaction,
+      createId: () => uuidv7(),
+      clock: systemClock,
+    };
     const records = new VideoRecords({
       ...shared,
       cluster: { id: uuidv7(), replicas: 3, ranges: 4096 },

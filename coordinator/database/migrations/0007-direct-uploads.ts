@@ -28,6 +28,43 @@ const STATEMENTS = [
     node_id uuid not null,
     primary key (upload_id, index, attempt)
   )`,
+
+  // The video goes first when it is deleted, in the same transaction.
+  sql`create table attachments (
+    object_id uuid primary key references objects (id) on delete cascade,
+    video_id uuid not null references videos (id) deferrable initially deferred,
+    owner_id uuid,
+    name text not null,
+    kind text not null,
+    language text,
+    label text,
+    content_type text not null,
+    size bigint not null,
+    sha256 bytea not null,
+    created_at timestamptz(3) not null default now(),
+    unique (video_id, name)
+  )`,
+  // They count for whoever owns the video, also when that changes.
+  sql`create function count_owned_attachment() returns trigger language plpgsql as $$
+    begin
+      insert into owner_usage as usage (owner_id, bytes)
+      select changed.owner_id, sum(changed.bytes)
+      from (values (new.owner_id, new.size), (old.owner_id, -old.size)) as changed (owner_id, bytes)
+      where changed.owner_id is not null
+      group by changed.owner_id
+      order by changed.owner_id
+      on conflict (owner_id) do update set bytes = usage.bytes + excluded.bytes;
+      return null;
+    end $$`,
+  sql`create trigger attachments_owned after insert or delete or update of owner_id on attachments
+    for each row execute function count_owned_attachment()`,
+  sql`create function attachments_follow_video() returns trigger language plpgsql as $$
+    begin
+      update attachments set owner_id = new.owner_id where video_id = new.id;
+      return null;
+    end $$`,
+  sql`create trigger videos_attachments_owner after update of owner_id on videos
+    for each row when (old.owner_id is distinct from new.owner_id) execute function attachments_follow_video()`,
 ];
 
 /** Videos whose bytes clients send to the storage nodes themselves. */

@@ -62,7 +62,9 @@ export class VideoServer implements AsyncDisposable {
     this.leases = new UploadLeases({ objects: this.objects, leaseMs: 60_000, logger });
     const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
       work({} as Transaction);
+    const attachments = { of: async () => [], deleteAll: async () => [] };
     this.records = new VideoRecords({
+      attachments,
       cluster: { id: uuidv7(), replicas: 3, ranges: 4096 },
       objects: this.objects,
       store: this.store,
@@ -76,6 +78,7 @@ export class VideoServer implements AsyncDisposable {
       objects: this.objects,
       store: this.store,
       records: this.records,
+      attachments,
       leases: this.leases,
       quotas: { open: (objectId) => this.objects.open(objectId), grow: async () => {} },
       inTransaction,
