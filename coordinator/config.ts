@@ -68,6 +68,16 @@ const environmentSchema = z.object({
       message: 'must be a whole number of MiB from 1 to 8',
     })
     .default(8 * MIB),
+  /** Whether videos may be fetched from URLs at addresses of private networks, and of this machine. */
+  IMPORT_ALLOW_PRIVATE: onOrOff('off'),
+  /** From which ports; `*` for any. */
+  IMPORT_PORTS: z
+    .string()
+    .default('80,443')
+    .refine((text) => text === '*' || /^\d{1,5}( *, *\d{1,5})*$/.test(text), {
+      message: 'expected ports such as 80,443, or *',
+    })
+    .transform((text) => (text === '*' ? null : new Set(text.split(',').map(Number)))),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
   /** What each user may store unless an administrator says otherwise; 0 for no limit. */
   QUOTA_BYTES: sizeBytes().default(0),

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
 import { sql } from 'kysely';
 import { Agent } from 'undici';
 import { v7 as uuidv7 } from 'uuid';
@@ -31,6 +32,12 @@ import { PartUrls } from './direct-uploads/part-urls.ts';
 import { DirectUploadRepository } from './direct-uploads/repository.ts';
 import { createDirectUploadRoutes } from './direct-uploads/routes.ts';
 import { DirectUploadService } from './direct-uploads/service.ts';
+import { AddressGuard } from './imports/address-guard.ts';
+import { CONNECT_TIMEOUT_MS } from './imports/limits.ts';
+import { Origin } from './imports/origin.ts';
+import { ImportRepository } from './imports/repository.ts';
+import { createImportRoutes } from './imports/routes.ts';
+import { ImportService } from './imports/service.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { createOpenapiRoutes } from './openapi/routes.ts';
@@ -293,6 +300,21 @@ export async function openContext(
     createId: () => uuidv7(),
     invalidate: (videoId) => service.invalidate(videoId),
   });
+  const guard = new AddressGuard({
+    resolve: (hostname) => lookup(hostname, { all: true }),
+    allowPrivate: config.IMPORT_ALLOW_PRIVATE,
+    ports: config.IMPORT_PORTS,
+  });
+  const origins = stack.adopt(
+    new Agent({ connect: { lookup: guard.lookup, timeout: CONNECT_TIMEOUT_MS }, pipelining: 0 }),
+    (agent) => agent.destroy(),
+  );
+  const imports = new ImportService({
+    imports: new ImportRepository(database.kysely, coordinatorId, config.UPLOAD_LEASE),
+    ...{ guard, videos, clock, logger, uploads: service },
+    origin: new Origin({ guard, dispatcher: origins, clock }),
+    createId: () => uuidv7(),
+  });
   const stored = new StoredVideos({ videos, objects, store, records, clock, logger });
   const directUploads = stack.use(
     new DirectUploadService({
@@ -382,6 +404,7 @@ export async function openContext(
         videos: service,
         ...{ responder, logger, cors: videoRoutes.cors, basePath: API_PREFIX },
       }),
+      createImportRoutes({ service: imports, basePath: API_PREFIX }),
       createDirectUploadRoutes({ service: directUploads, basePath: API_PREFIX }),
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
@@ -411,6 +434,8 @@ export async function openContext(
       stack.use(repairer);
       backfill.start();
       stack.use(backfill);
+      imports.start();
+      stack.use(imports);
       sha256Backfill.start();
       stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);

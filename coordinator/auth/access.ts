@@ -80,6 +80,10 @@ export const ACCESS = {
   'PUT /api/v1/videos/{id}/attachments/{name}': owner,
   'DELETE /api/v1/videos/{id}/attachments/{name}': owner,
 
+  'POST /api/v1/videos/import': uploader,
+  'GET /api/v1/imports/{id}': uploader,
+  'DELETE /api/v1/imports/{id}': uploader,
+
   // Whose an upload is, its handlers ask; somebody else's is not there.
   'POST /api/v1/uploads/direct': uploader,
   'GET /api/v1/uploads/direct/{id}': uploader,

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
+import type { ImportState } from '../imports/schema.ts';
 import type { AttachmentKind } from '../videos/attachment.ts';
 
 /**
@@ -16,6 +17,7 @@ export interface Schema {
   direct_uploads: DirectUploadsTable;
   direct_parts: DirectPartsTable;
   attachments: AttachmentsTable;
+  imports: ImportsTable;
   leases: LeasesTable;
   ring: RingTable;
   coordinators: CoordinatorsTable;
@@ -153,6 +155,30 @@ export interface DirectPartsTable {
   index: number;
   attempt: number;
   node_id: string;
+}
+
+/** Uploads that coordinators fetch from URLs. */
+export interface ImportsTable {
+  id: string;
+  owner_id: string | null;
+  url: string;
+  /** JSON. */
+  metadata: string;
+  /** That the video is going to have. */
+  video_id: string;
+  state: Generated<ImportState>;
+  received_bytes: Generated<number>;
+  total_bytes: number | null;
+  attempts: Generated<number>;
+  error_code: string | null;
+  error_detail: string | null;
+  /** The coordinator that runs it. */
+  holder: string | null;
+  lease_expires_at: Date | null;
+  /** Not to be begun before. */
+  due_at: Generated<Date>;
+  created_at: Generated<Date>;
+  updated_at: Generated<Date>;
 }
 
 export interface AttachmentsTable {

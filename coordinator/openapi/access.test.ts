@@ -18,8 +18,9 @@ function expectedWho(method: string, path: string): Who {
   if (rest === '/auth/me') return 'signedIn';
   if (rest.startsWith('/auth/')) return 'anyone';
   if (rest === '/videos' && method === 'POST') return 'uploader';
+  if (rest.startsWith('/uploads/direct') || rest.startsWith('/imports') || rest === '/videos/import')
+    return 'uploader';
   if (/^\/videos\b/.test(rest)) return ['PATCH', 'PUT', 'DELETE'].includes(method) ? 'owner' : 'reader';
-  if (rest.startsWith('/uploads/direct')) return 'uploader';
   throw new Error(`nobody has said who may ${method} ${path}`);
 }
 
@@ -86,7 +87,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 async function send({ method, path }: OperationOf, token: string | undefined, id: string) {
   const stop = new AbortController();
   const hasBody = ['POST', 'PATCH'].includes(method);
-  const response = await fetch(world.urls[0]! + path.replace('{id}', id), {
+  const response = await fetch(world.urls[0]! + path.replace('{id}', id).replace('{name}', 'en.vtt'), {
     method,
     signal: stop.signal,
     headers: {

@@ -24,6 +24,7 @@ import {
 } from '../auth/schema.ts';
 import { locateSchema, registrationSchema as nodeSchema, ringSchema } from '../cluster/schema.ts';
 import { directUploadSchema, newDirectUploadSchema, partsQuerySchema } from '../direct-uploads/schema.ts';
+import { importSchema, newImportSchema } from '../imports/schema.ts';
 import {
   limitsSchema,
   listSchema,
@@ -175,6 +176,15 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
     answer: attachmentSchema,
   },
   'DELETE /api/v1/videos/{id}/attachments/{name}': { summary: 'Remove an attachment', status: 204 },
+
+  'POST /api/v1/videos/import': {
+    summary: 'Have a video fetched from a URL',
+    body: newImportSchema,
+    status: 202,
+    answer: importSchema,
+  },
+  'GET /api/v1/imports/{id}': { summary: 'How far an import is', status: 200, answer: importSchema },
+  'DELETE /api/v1/imports/{id}': { summary: 'Cancel an import', status: 204 },
 
   'POST /api/v1/uploads/direct': {
     summary: 'Begin an upload whose parts go straight to the storage nodes',

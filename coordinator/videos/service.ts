@@ -75,10 +75,11 @@ export class VideoService implements AsyncDisposable {
   /**
    * Stores an upload. When this resolves, the bytes are on the disks of a write quorum and the video is in the
    * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
-   * `ownerId` is the user it belongs to, if any; rejects with `quota_exceeded` when it is too much for the user.
+   * `videoId`, if given, must never have been used for another one. `ownerId` is the user it belongs to, if any; rejects with `quota_exceeded` when it is too much for the user.
    */
-  async upload(upload: Upload, ownerId: string | null): Promise<Video> {
+  async upload(upload: Upload, ownerId: string | null, videoId?: string): Promise<Video> {
     const { videos, quotas, records, leases, store, logger, createId } = this.#options;
+    const id = videoId ?? createId();
     const objectId = createId();
     const { bytes, isExact } = upload.announced;
     await quotas.open(objectId, leases.leaseMs, { ownerId, bytes, videos: 1 });
@@ -92,7 +93,7 @@ export class VideoService implements AsyncDisposable {
         signal: lease.signal,
         ...(!isExact && ownerId !== null && { admit: (size) => quotas.grow(objectId, size) }),
         describe: async (content) => {
-          const video = await this.#describe(objectId, content, upload, ownerId);
+          const video = await this.#describe({ id, objectId, ownerId }, content, upload);
           described.resolve(video);
           return await records.encode(video, content.chunks);
         },
@@ -241,10 +242,9 @@ export class VideoService implements AsyncDisposable {
   }
 
   async #describe(
-    objectId: string,
+    ids: Pick<Video, 'id' | 'objectId' | 'ownerId'>,
     content: ObjectContent,
     upload: Upload,
-    ownerId: string | null,
   ): Promise<Video> {
     const metadata = await upload.finish();
     if (content.size === 0) {
@@ -253,8 +253,7 @@ export class VideoService implements AsyncDisposable {
     assertDigests(metadata.digests, content.sha256);
     const { size, sha256, head } = content;
     const now = new Date(this.#options.clock.nowMs());
-    const id = this.#options.createId();
-    return describeVideo({ id, objectId, ownerId, size, sha256, head, now }, metadata);
+    return describeVideo({ ...ids, size, sha256, head, now }, metadata);
   }
 
   /** Undoes an upload unless the database says that it was committed; tells whether it was. */

@@ -29,6 +29,26 @@ const STATEMENTS = [
     primary key (upload_id, index, attempt)
   )`,
 
+  sql`create table imports (
+    id uuid primary key,
+    owner_id uuid,
+    url text not null,
+    metadata text not null,
+    video_id uuid not null,
+    state text not null default 'waiting' check (state in ('waiting', 'running', 'complete', 'failed', 'cancelled')),
+    received_bytes bigint not null default 0,
+    total_bytes bigint,
+    attempts integer not null default 0,
+    error_code text,
+    error_detail text,
+    holder text,
+    lease_expires_at timestamptz(3),
+    due_at timestamptz(3) not null default now(),
+    created_at timestamptz(3) not null default now(),
+    updated_at timestamptz(3) not null default now()
+  )`,
+  sql`create index imports_open on imports (created_at) where state in ('waiting', 'running')`,
+
   // The video goes first when it is deleted, in the same transaction.
   sql`create table attachments (
     object_id uuid primary key references objects (id) on delete cascade,
