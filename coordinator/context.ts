@@ -32,6 +32,8 @@ import { PartUrls } from './direct-uploads/part-urls.ts';
 import { DirectUploadRepository } from './direct-uploads/repository.ts';
 import { createDirectUploadRoutes } from './direct-uploads/routes.ts';
 import { DirectUploadService } from './direct-uploads/service.ts';
+import { IdempotencyKeys } from './idempotency/idempotency-keys.ts';
+import { KEY_UPKEEP_INTERVAL_MS } from './idempotency/limits.ts';
 import { AddressGuard } from './imports/address-guard.ts';
 import { CONNECT_TIMEOUT_MS } from './imports/limits.ts';
 import { Origin } from './imports/origin.ts';
@@ -300,6 +302,7 @@ export async function openContext(
     createId: () => uuidv7(),
     invalidate: (videoId) => service.invalidate(videoId),
   });
+  const keys = new IdempotencyKeys({ database: database.kysely, clock, logger, createId: () => uuidv7() });
   const guard = new AddressGuard({
     resolve: (hostname) => lookup(hostname, { all: true }),
     allowPrivate: config.IMPORT_ALLOW_PRIVATE,
@@ -378,6 +381,7 @@ export async function openContext(
   };
   const videoRoutes: VideoRoutesDeps = {
     service,
+    keys,
     responder,
     gate: accounts.gate,
     grants: accounts.grants,
@@ -404,8 +408,8 @@ export async function openContext(
         videos: service,
         ...{ responder, logger, cors: videoRoutes.cors, basePath: API_PREFIX },
       }),
-      createImportRoutes({ service: imports, basePath: API_PREFIX }),
-      createDirectUploadRoutes({ service: directUploads, basePath: API_PREFIX }),
+      createImportRoutes({ service: imports, keys, basePath: API_PREFIX }),
+      createDirectUploadRoutes({ service: directUploads, keys, basePath: API_PREFIX }),
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
@@ -439,6 +443,7 @@ export async function openContext(
       sha256Backfill.start();
       stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);
+      void repeat(clock, KEY_UPKEEP_INTERVAL_MS, stopping, () => keys.runOnce());
       void repeat(clock, UPKEEP_INTERVAL_MS, stopping, () => directUploads.runOnce());
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },

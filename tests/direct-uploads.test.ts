@@ -79,6 +79,31 @@ test('a file goes straight to the nodes, becomes a video, and gets its SHA-256 a
   expect(await json(refused, 409)).toMatchObject({ code: 'upload_completed' });
 });
 
+test('creations with one Idempotency-Key make one thing', async () => {
+  const body = randomBytes(1000);
+  const create = (bytes: Buffer<ArrayBuffer>, key: string) =>
+    cluster.api('/videos?title=Once', { method: 'POST', body: bytes, headers: { 'idempotency-key': key } });
+  const first = await create(body, 'first');
+  const again = await create(body, 'first');
+  expect([first.status, again.status, again.headers.get('idempotency-replayed')]).toEqual([201, 201, 'true']);
+  expect(await again.text()).toBe(await first.text());
+  expect(await json(await create(randomBytes(999), 'first'), 422)).toMatchObject({
+    code: 'idempotency_key_reused',
+  });
+  const upload = (size: number) =>
+    cluster.api('/uploads/direct', {
+      method: 'POST',
+      body: JSON.stringify({ size }),
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'second' },
+    });
+  const [one, two] = [
+    await json<{ id: string }>(await upload(5), 201),
+    await json<{ id: string }>(await upload(5), 201),
+  ];
+  expect(two).toEqual(one);
+  expect((await upload(6)).status).toBe(422);
+});
+
 test('completions at the same time make one video', async () => {
   const body = randomBytes(2 * MIB);
   const upload = await begin({ size: body.length, sha256: sha256(body) });

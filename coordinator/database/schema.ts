@@ -17,6 +17,7 @@ export interface Schema {
   direct_uploads: DirectUploadsTable;
   direct_parts: DirectPartsTable;
   attachments: AttachmentsTable;
+  idempotency_keys: IdempotencyKeysTable;
   imports: ImportsTable;
   leases: LeasesTable;
   ring: RingTable;
@@ -179,6 +180,23 @@ export interface ImportsTable {
   due_at: Generated<Date>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
+}
+
+/** Requests that must not make a second thing when they are repeated. */
+export interface IdempotencyKeysTable {
+  /** A user's id, or `operator`. */
+  owner: string;
+  key: string;
+  /** SHA-256 of what makes it this request. */
+  fingerprint: Uint8Array;
+  /** Of what it makes. */
+  resource_id: string;
+  /** JSON; null until it was made. */
+  answer: string | null;
+  /** The request that makes it, by an id of its own. */
+  holder: string;
+  lease_expires_at: Date;
+  expires_at: Date;
 }
 
 export interface AttachmentsTable {

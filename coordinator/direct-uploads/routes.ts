@@ -1,6 +1,8 @@
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { isAdmin, type Principal, userIdOf } from '../auth/principal.ts';
+import { creationResponse } from '../idempotency/creation-response.ts';
+import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import { readJsonBody } from '../json-body.ts';
 import { LIMITS } from '../limits.ts';
 import { parseFields } from '../parse-fields.ts';
@@ -18,6 +20,7 @@ import { type DirectUploadService, type PartPage, type Permission, uploadNotFoun
 
 export interface DirectUploadRoutesDeps {
   readonly service: DirectUploadService;
+  readonly keys: Pick<IdempotencyKeys, 'run'>;
   /** Where the routes are mounted, for links and Location. */
   readonly basePath: string;
 }
@@ -44,9 +47,24 @@ export function createDirectUploadRoutes(deps: DirectUploadRoutesDeps): Hono<Dir
     const { size, sha256, ...metadata } = fields;
     const digest = sha256 === undefined ? null : Uint8Array.from(Buffer.from(sha256, 'hex'));
     const wanted = { size, sha256: digest, metadata };
-    const upload = await service.create(wanted, userIdOf(c.get('principal')));
-    const page = await service.firstParts(upload, PARTS_PAGE_DEFAULT);
-    return c.json(toJson(upload, page, urlOf(upload.id)), 201, { location: urlOf(upload.id), ...NO_STORE });
+    const principal = c.get('principal');
+    const userId = userIdOf(principal);
+    const answerOf = async (upload: DirectUpload) => {
+      const page = await service.firstParts(upload, PARTS_PAGE_DEFAULT);
+      const headers = { location: urlOf(upload.id), ...NO_STORE };
+      return { status: 201, headers, body: JSON.stringify(toJson(upload, page, urlOf(upload.id))) };
+    };
+    return creationResponse(
+      await deps.keys.run({
+        ...{ key: c.req.header('idempotency-key'), userId },
+        fingerprint: ['POST /uploads/direct', JSON.stringify(fields)],
+        create: async (id) => answerOf(await service.create(id, wanted, userId)),
+        recall: async (id) => {
+          const upload = await service.lookUp(id);
+          return upload?.expiresAt == null ? null : await answerOf(upload);
+        },
+      }),
+    );
   });
 
   routes.get('/uploads/direct/:id', async (c) => {

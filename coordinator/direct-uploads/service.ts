@@ -78,20 +78,25 @@ export class DirectUploadService implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Rejects with `body_too_large` or `quota_exceeded`. */
-  async create(wanted: WantedUpload, ownerId: string | null): Promise<DirectUpload> {
-    const { uploads, quotas, createId, randomBytes, clock, uploadBytesMax, partBytes } = this.#options;
+  /** `id` must never have been used. Rejects with `body_too_large` or `quota_exceeded`. */
+  async create(id: string, wanted: WantedUpload, ownerId: string | null): Promise<DirectUpload> {
+    const { uploads, objects, quotas, createId, randomBytes, clock, uploadBytesMax, partBytes } =
+      this.#options;
     const { size, sha256, metadata } = wanted;
     if (size > uploadBytesMax) {
       throw new AppError<ErrorCode>('body_too_large', `A video may have ${uploadBytesMax} bytes.`, {
         details: { limitBytes: uploadBytesMax },
       });
     }
-    const id = createId();
     await quotas.open(id, UPLOAD_LEASE_MS, { ownerId, bytes: size, videos: 1 });
     const nonce = randomBytes(3);
     const upload = { id, videoId: createId(), ownerId, size, partBytes, nonce, sha256, metadata };
-    await uploads.insert(upload);
+    try {
+      await uploads.insert(upload);
+    } catch (error) {
+      await objects.abandon(id).catch(() => {});
+      throw error;
+    }
     return { ...upload, expiresAt: new Date(clock.nowMs() + UPLOAD_LEASE_MS) };
   }
 
@@ -101,6 +106,11 @@ export class DirectUploadService implements AsyncDisposable {
     if (upload === null) throw uploadNotFound(id);
     permits(upload);
     return upload;
+  }
+
+  /** Null when there is none, or not any more. */
+  async lookUp(id: string): Promise<DirectUpload | null> {
+    return await this.#options.uploads.find(id);
   }
 
   /** URLs of parts of a new upload, none of which is looked for. */

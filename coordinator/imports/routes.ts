@@ -1,5 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { isAdmin, type Principal, userIdOf } from '../auth/principal.ts';
+import { creationResponse } from '../idempotency/creation-response.ts';
+import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import { readJsonBody } from '../json-body.ts';
 import { LIMITS } from '../limits.ts';
 import { parseFields } from '../parse-fields.ts';
@@ -17,6 +19,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** `/videos/import` and `/imports`, to be mounted at `basePath`. */
 export function createImportRoutes(deps: {
   readonly service: ImportService;
+  readonly keys: Pick<IdempotencyKeys, 'run'>;
   readonly basePath: string;
 }): Hono<ImportEnv> {
   const { service, basePath } = deps;
@@ -24,10 +27,24 @@ export function createImportRoutes(deps: {
 
   routes.post('/videos/import', async (c) => {
     const limits = { bytesMax: JSON_BODY_BYTES_MAX, timeoutMs: LIMITS.jsonBodyTimeoutMs };
-    const { url, ...metadata } = parseFields(newImportSchema, (await readJsonBody(c, limits)) ?? {});
-    const created = await service.create({ url, metadata }, userIdOf(c.get('principal')));
-    const json = toJson(created, basePath);
-    return c.json(json, 202, { location: json.links.self });
+    const fields = parseFields(newImportSchema, (await readJsonBody(c, limits)) ?? {});
+    const { url, ...metadata } = fields;
+    const userId = userIdOf(c.get('principal'));
+    const answerOf = (made: Import) => {
+      const json = toJson(made, basePath);
+      return { status: 202, headers: { location: json.links.self }, body: JSON.stringify(json) };
+    };
+    return creationResponse(
+      await deps.keys.run({
+        ...{ key: c.req.header('idempotency-key'), userId },
+        fingerprint: ['POST /videos/import', JSON.stringify(fields)],
+        create: async (id) => answerOf(await service.create(id, { url, metadata }, userId)),
+        recall: async (id) => {
+          const made = await service.lookUp(id);
+          return made && answerOf(made);
+        },
+      }),
+    );
   });
 
   routes.get('/imports/:id', async (c) =>

@@ -75,14 +75,14 @@ export class ImportService implements AsyncDisposable {
     await Promise.all(this.#loops);
   }
 
-  /** Rejects with `import_refused` or `too_many_requests`. */
+  /** `id` must never have been used. Rejects with `import_refused` or `too_many_requests`. */
   async create(
+    id: string,
     wanted: { readonly url: string; readonly metadata: Omit<UploadMetadata, 'digests'> },
     ownerId: string | null,
   ): Promise<Import> {
     const { imports, guard, createId } = this.#options;
     const { href } = guard.check(wanted.url);
-    const id = createId();
     const inserted = await imports.insert(
       { id, ownerId, url: href, metadata: wanted.metadata, videoId: createId() },
       IMPORTS_OPEN_MAX,
@@ -95,6 +95,11 @@ export class ImportService implements AsyncDisposable {
     }
     this.#nudge.resolve();
     return await this.find(id);
+  }
+
+  /** Null when there is none, or not any more. */
+  async lookUp(id: string): Promise<Import | null> {
+    return await this.#options.imports.find(id);
   }
 
   /** Throws `import_not_found`. */

@@ -10,6 +10,8 @@ import { isAdmin, mayRead, type Principal, userIdOf } from '../auth/principal.ts
 import { playbackSchema } from '../auth/schema.ts';
 import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
+import { creationResponse } from '../idempotency/creation-response.ts';
+import type { CreationAnswer, IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import { readJsonBody } from '../json-body.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
@@ -29,6 +31,7 @@ import type { Video } from './video-repository.ts';
 
 export interface VideoRoutesDeps {
   readonly service: VideoService;
+  readonly keys: Pick<IdempotencyKeys, 'run'>;
   readonly responder: ContentResponder;
   /** Asked by the direct route; in the app it stands before the routes. */
   readonly gate: Pick<Gate, 'admit'>;
@@ -55,9 +58,27 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
   const urlOf = (id: string) => `${deps.basePath}/videos/${id}`;
 
   routes.post('/videos', async (c) => {
-    const video = await receive(deps, c);
-    const json = videoJson(video, urlOf(video.id));
-    return c.json(json, 201, { location: urlOf(video.id), etag: videoEtag(video) });
+    const { headers, url = '' } = c.env.incoming;
+    const answerOf = (video: Video) => ({
+      status: 201,
+      headers: { location: urlOf(video.id), etag: videoEtag(video) },
+      body: JSON.stringify(videoJson(video, urlOf(video.id))),
+    });
+    const answer = await deps.keys.run({
+      ...{ key: headers['idempotency-key'] as string | undefined, userId: userIdOf(c.get('principal')) },
+      // The body itself is not read to be compared: that would cost what the key is to spare.
+      fingerprint: [
+        ...['POST', url, headers['content-type'], headers['content-length'], headers['content-disposition']],
+        ...[headers['content-digest'], headers['repr-digest']].map(String),
+      ],
+      create: async (id) => answerOf(await receive(deps, c, id)),
+      recall: async (id) => {
+        const video = await service.lookUp(id);
+        return video && answerOf(video);
+      },
+    });
+    const isReplayed = answer.headers['idempotency-replayed'] !== undefined;
+    return creationResponse(isReplayed ? unread(answer) : answer);
   });
 
   routes.get('/videos', async (c) => {
@@ -142,7 +163,7 @@ export function createContentRoute(deps: VideoRoutesDeps): DirectRoute {
 }
 
 /** Everything that can be refused by the headers alone is refused before the body is touched. */
-async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
+async function receive(deps: VideoRoutesDeps, c: VideoContext, id: string): Promise<Video> {
   const { service, bodyIdleTimeoutMs } = deps;
   const { incoming, outgoing } = c.env;
   const { headers } = incoming;
@@ -157,10 +178,15 @@ async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
     ? await openMultipartUpload(incoming, { signal, bytesMax, idleTimeoutMs: bodyIdleTimeoutMs })
     : openRawUpload(incoming, c.req.query(), signal);
   try {
-    return await service.upload(upload, userIdOf(c.get('principal')));
+    return await service.upload(upload, userIdOf(c.get('principal')), id);
   } finally {
     upload.release();
   }
+}
+
+/** What is still to come of the body is nobody's: the connection ends with the answer. */
+function unread(answer: CreationAnswer): CreationAnswer {
+  return { ...answer, headers: { ...answer.headers, connection: 'close' } };
 }
 
 function assertAcceptable(type: string | undefined, coding: string | undefined, isForm: boolean): void {

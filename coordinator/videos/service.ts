@@ -114,6 +114,11 @@ export class VideoService implements AsyncDisposable {
     }
   }
 
+  /** Null when there is none, or not any more. */
+  async lookUp(id: string): Promise<Video | null> {
+    return await this.#options.videos.find(id);
+  }
+
   /** Throws `video_not_found`. */
   async find(id: string): Promise<Video> {
     return (await this.#options.videos.find(id)) ?? throwNotFound(id);

@@ -49,6 +49,19 @@ const STATEMENTS = [
   )`,
   sql`create index imports_open on imports (created_at) where state in ('waiting', 'running')`,
 
+  sql`create table idempotency_keys (
+    owner text not null,
+    key text not null,
+    fingerprint bytea not null,
+    resource_id uuid not null,
+    answer text,
+    holder uuid not null,
+    lease_expires_at timestamptz(3) not null,
+    expires_at timestamptz(3) not null,
+    primary key (owner, key)
+  )`,
+  sql`create index idempotency_keys_expiry on idempotency_keys (expires_at)`,
+
   // The video goes first when it is deleted, in the same transaction.
   sql`create table attachments (
     object_id uuid primary key references objects (id) on delete cascade,

@@ -15,6 +15,7 @@ import { bearerOf, Gate, invalidToken } from '../../auth/gate.ts';
 import { NOBODY, OPERATOR, type Principal } from '../../auth/principal.ts';
 import type { Transaction } from '../../database/database.ts';
 import { statusOf } from '../../errors.ts';
+import type { Creation } from '../../idempotency/idempotency-keys.ts';
 import { ContentCors } from '../content-cors.ts';
 import { ContentResponder } from '../content-response.ts';
 import { createContentRoute, createVideoRoutes } from '../routes.ts';
@@ -181,7 +182,8 @@ export class VideoServer implements AsyncDisposable {
     const { service } = this;
     const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
     const cors = new ContentCors(options.corsOrigins ?? ['*']);
-    const deps = { service, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
+    const keys = { run: (creation: Creation) => creation.create(uuidv7()) };
+    const deps = { service, keys, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
     app.route(basePath, createVideoRoutes(deps));
     const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({
