@@ -56,6 +56,18 @@ const environmentSchema = z.object({
     .transform((text) => text.split(',').map((part) => part.trim().replace(/\/$/, '')))
     .pipe(z.array(z.url({ protocol: /^http$/ })))
     .default([]),
+  /** Under which addresses clients reach storage nodes, for those where it is not the nodes' own URL. */
+  NODE_PUBLIC_URLS: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .filter((part) => part.trim() !== '')
+        .map((part) => part.split('=', 2).map((url) => url.trim().replace(/\/$/, '')) as [string, string]),
+    )
+    .pipe(z.array(z.tuple([z.url({ protocol: /^http$/ }), z.url({ protocol: /^https?$/ })])))
+    .transform((pairs): ReadonlyMap<string, string> => new Map(pairs)),
   /** Host name or address under which storage nodes reach this machine. */
   ADVERTISE_HOST: z.string().optional(),
   /** Port on which storage nodes fetch new chunks; 0 picks a free one. */

@@ -329,7 +329,12 @@ export async function openContext(
         inventory,
         logger,
       }),
-      urls: new PartUrls({ placement: cluster, key: signingKey, clock }),
+      urls: new PartUrls({
+        placement: cluster,
+        key: signingKey,
+        publicUrls: config.NODE_PUBLIC_URLS,
+        clock,
+      }),
       onSuspicion: (position, why) => suspicions.add(position, why),
       createId: () => uuidv7(),
       randomBytes: (count) => randomBytes(count),

@@ -11,6 +11,8 @@ import { ATTEMPTS_MAX, PART_URL_LIFETIME_S } from './limits.ts';
 export interface PartUrlsOptions {
   readonly placement: Placement;
   readonly key: SigningKey;
+  /** Base URLs for clients by those for other servers, where they differ. */
+  readonly publicUrls: ReadonlyMap<string, string>;
   readonly clock: Clock;
 }
 
@@ -52,7 +54,7 @@ export class PartUrls {
 
   /** Undefined when the node of the attempt is not there any more. */
   urlOf(upload: DirectUpload, attempt: PartAttempt): PartUrl | undefined {
-    const { placement, key, clock } = this.#options;
+    const { placement, key, publicUrls, clock } = this.#options;
     const node = placement.nodes().find(({ id }) => id === attempt.nodeId);
     if (node === undefined) return undefined;
     const { index } = attempt;
@@ -78,7 +80,7 @@ export class PartUrls {
       index,
       offset: index * upload.partBytes,
       length,
-      url: node.url + target,
+      url: (publicUrls.get(node.url) ?? node.url) + target,
       expiresAt: new Date(expiresAtS * 1000),
     };
   }

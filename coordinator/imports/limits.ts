@@ -5,7 +5,7 @@ export const IMPORTS_AT_ONCE = 2;
 /** Imports of one owner that are not at their end. */
 export const IMPORTS_OPEN_MAX = 20;
 /** How often a coordinator looks for imports that nobody runs. */
-export const IMPORT_POLL_MS = 2000;
+export const IMPORT_POLL_MS = 5000;
 /** How often a coordinator notes how far an import is, at most; three times in a lease otherwise. */
 export const IMPORT_PROGRESS_MS = 3000;
 /** How often an import is begun, and the pause before the second time; it doubles. */

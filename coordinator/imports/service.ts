@@ -59,7 +59,7 @@ export class ImportService implements AsyncDisposable {
   start(): void {
     const { clock, imports, logger } = this.#options;
     const { signal } = this.#stop;
-    for (let index = 0; index < IMPORTS_AT_ONCE; index++) this.#loops.push(this.#work(signal));
+    this.#loops.push(this.#work(signal));
     const forget = async () => {
       await imports.forget(IMPORT_MEMORY_MS).catch((error: unknown) => {
         logger.warn({ err: error }, 'old imports could not be forgotten');
@@ -115,21 +115,36 @@ export class ImportService implements AsyncDisposable {
     throw new AppError<ErrorCode>('conflict', 'The import is at its end already.');
   }
 
+  /** Takes what is due while there is a place free. */
   async #work(signal: AbortSignal): Promise<void> {
     const { imports, clock, logger } = this.#options;
+    const running = new Set<Promise<void>>();
     while (!signal.aborted) {
+      // Before the look, so that what comes after it is not overslept.
+      this.#nudge = Promise.withResolvers();
       try {
-        const next = await imports.claim();
+        const next = running.size < IMPORTS_AT_ONCE ? await imports.claim() : null;
         if (next !== null) {
-          await this.run(next, signal);
+          const run = this.run(next, signal)
+            .catch((error: unknown) => {
+              logger.warn({ err: error, importId: next.id }, 'what became of an import could not be noted');
+            })
+            .finally(() => {
+              running.delete(run);
+              this.#nudge.resolve();
+            });
+          running.add(run);
           continue;
         }
       } catch (error) {
         if (!signal.aborted) logger.warn({ err: error }, 'imports cannot be looked up');
       }
-      this.#nudge = Promise.withResolvers();
-      await Promise.race([clock.sleep(IMPORT_POLL_MS, signal).catch(() => {}), this.#nudge.promise]);
+      const woken = new AbortController();
+      const pause = clock.sleep(IMPORT_POLL_MS, AbortSignal.any([signal, woken.signal])).catch(() => {});
+      await Promise.race([pause, this.#nudge.promise]);
+      woken.abort(new Error('there is work'));
     }
+    await Promise.all(running);
   }
 
   /** Runs one that was claimed, to its end or the next try. Never rejects but when the database does not answer. */
