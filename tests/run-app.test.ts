@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { copyMigratedPglite } from '../coordinator/database/test-support/pglite-template.ts';
 
 /** What `./run_app.sh` runs, as a terminal sees it: its output, its files, and what signals do to it. */
 
@@ -59,6 +60,12 @@ async function startApp(environment: Record<string, string> = {}): Promise<App> 
   await expect.poll(() => output, { timeout: 50_000 }).toContain('OrbitVids is ready');
   for (const name of ['coordinator', 'node-1']) app.pids.push(await loggedPid(name));
   return app;
+}
+
+/** With a database that is made already: the test of a first start is another one. */
+async function startPreparedApp(environment: Record<string, string> = {}): Promise<App> {
+  await copyMigratedPglite(join(dataDir, 'coordinator'));
+  return await startApp(environment);
 }
 
 /** The coordinator takes the port, the node the one after it. */
@@ -142,7 +149,7 @@ it('shows the admin account and token once, keeps their secrets in no file, and 
 });
 
 it('stops in order when Ctrl-C reaches its whole process group twice', async () => {
-  const app = await startApp();
+  const app = await startPreparedApp();
   process.kill(-app.child.pid!, 'SIGINT');
   await new Promise((wake) => setTimeout(wake, 50));
   process.kill(-app.child.pid!, 'SIGINT');
@@ -150,7 +157,7 @@ it('stops in order when Ctrl-C reaches its whole process group twice', async () 
 });
 
 it('stops in order when run-app and its children get the signal at once, twice', async () => {
-  const app = await startApp();
+  const app = await startPreparedApp();
   for (const pid of [...app.pids, app.child.pid!]) process.kill(pid, 'SIGINT');
   await new Promise((wake) => setTimeout(wake, 50));
   for (const pid of [...app.pids, app.child.pid!].filter(isAlive)) process.kill(pid, 'SIGINT');
@@ -158,7 +165,7 @@ it('stops in order when run-app and its children get the signal at once, twice',
 });
 
 it('leaves nothing behind when it is stopped while it starts a process again', async () => {
-  const app = await startApp();
+  const app = await startPreparedApp();
   process.kill(app.pids[1]!, 'SIGKILL');
   await expect.poll(app.output, { timeout: 10_000 }).toContain('starting it again');
   app.child.kill('SIGTERM');
@@ -168,7 +175,7 @@ it('leaves nothing behind when it is stopped while it starts a process again', a
 });
 
 it('hands the coordinator every variable it knows, and the nodes the address to give', async () => {
-  const app = await startApp({ MAX_VIDEO_SIZE: '1MiB', ADVERTISE_HOST: 'localhost' });
+  const app = await startPreparedApp({ MAX_VIDEO_SIZE: '1MiB', ADVERTISE_HOST: 'localhost' });
   const token = TOKEN.exec(app.output())![1]!;
   const api = `http://127.0.0.1:${app.port}/api/v1`;
   const headers = { authorization: `Bearer ${token}` };

@@ -23,18 +23,19 @@ export const languageSchema = z.string().transform((text, context) => {
 
 /** The query of `PUT /videos/{id}/attachments/{name}`. */
 export const attachmentFieldsSchema = z.strictObject({
-  /** By default what the bytes are: `captions`, `poster` or `document`. */
-  kind: z.enum(ATTACHMENT_KINDS).optional(),
-  /** BCP 47. */
-  language: languageSchema.optional(),
-  /** Shown to viewers who choose. */
+  kind: z
+    .enum(ATTACHMENT_KINDS)
+    .optional()
+    .describe('By default what the bytes are: `captions`, `poster` or `document`.'),
+  language: languageSchema.optional().describe('A language tag (BCP 47).'),
   label: z
     .string()
     .trim()
     .min(1)
     .max(LABEL_LENGTH_MAX)
     .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'control characters are not allowed')
-    .optional(),
+    .optional()
+    .describe('Shown to viewers who choose.'),
 });
 export type AttachmentFields = z.infer<typeof attachmentFieldsSchema>;
 

@@ -45,6 +45,8 @@ export const ACCESS = {
   'GET /readyz': anyone,
   'GET /metrics': anyone,
   'GET /openapi.json': anyone,
+  'GET /docs': anyone,
+  'GET /docs/reference.js': anyone,
   'GET /.well-known/jwks.json': anyone,
 
   'POST /api/v1/auth/register': anyone,
@@ -125,4 +127,18 @@ export function ruleOf(operation: Operation): Rule {
 export function partsOf(operation: Operation): { readonly method: string; readonly pattern: string } {
   const [method, path] = operation.split(' ') as [string, string];
   return { method, pattern: path.replaceAll(/\{(\w+)\}/g, ':$1') };
+}
+
+const PATHS: readonly { readonly method: string; readonly path: RegExp }[] = OPERATIONS.map((operation) => {
+  const [method, path] = operation.split(' ') as [string, string];
+  const source = path.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{\w+\}/g, '[^/]+');
+  return { method, path: new RegExp(`^${source}$`) };
+});
+
+/** The methods that the path answers, as for `Allow` (RFC 9110): HEAD with GET, OPTIONS below `/api/`; none if it does not exist. */
+export function methodsAt(path: string): string[] {
+  const methods = PATHS.filter((known) => known.path.test(path)).map(({ method }) => method);
+  if (methods.includes('GET')) methods.push('HEAD');
+  if (methods.length > 0 && path.startsWith('/api/')) methods.push('OPTIONS');
+  return [...new Set(methods)];
 }

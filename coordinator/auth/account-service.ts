@@ -5,7 +5,7 @@ import type { AccessTokens } from './access-tokens.ts';
 import type { AuditLog, Origin } from './audit-log.ts';
 import type { AuthState } from './auth-state.ts';
 import { networkOf } from './client-address.ts';
-import { invalidToken } from './gate.ts';
+import { CHALLENGE, invalidToken } from './gate.ts';
 import {
   ACCOUNT_FAILURES_MAX,
   ACCOUNT_FAILURES_WINDOW_MS,
@@ -114,7 +114,7 @@ export class AccountService {
         subjectId: found?.user.id ?? null,
         details: { reason: found === null ? 'unknown account' : 'wrong password' },
       });
-      throw new AppError<ErrorCode>('login_failed', 'The e-mail address or the password is wrong.');
+      throw loginFailed('The e-mail address or the password is wrong.');
     }
     const { user, passwordHash } = found;
     if (user.disabled) {
@@ -201,7 +201,7 @@ export class AccountService {
     ]);
     const found = await users.findWithHash(principal.userId);
     if (!(await passwords.verify(wanted.currentPassword, found?.passwordHash ?? null)) || found === null) {
-      throw new AppError<ErrorCode>('login_failed', 'The current password is wrong.');
+      throw loginFailed('The current password is wrong.');
     }
     assertStrong(wanted.newPassword, found.user.email, 'newPassword');
     const passwordHash = await passwords.hash(wanted.newPassword);
@@ -278,4 +278,11 @@ function asTokenUser({ id, role, generation }: User) {
 
 function accountDisabled(): AppError {
   return new AppError<ErrorCode>('account_disabled', 'This account is disabled.');
+}
+
+/** Whatever is 401 says how to do better (RFC 9110 section 15.5.2). */
+function loginFailed(message: string): AppError {
+  return new AppError<ErrorCode>('login_failed', message, {
+    details: { headers: { 'www-authenticate': CHALLENGE } },
+  });
 }

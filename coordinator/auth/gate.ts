@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
-import { OPERATIONS, type Operation, partsOf, type Rule, ruleOf } from './access.ts';
+import { methodsAt, OPERATIONS, type Operation, partsOf, type Rule, ruleOf } from './access.ts';
 import { isAdmin, NOBODY, NODE, type Principal } from './principal.ts';
 
 /** Of a request: what is said about who makes it. */
@@ -71,7 +71,7 @@ export class Gate {
 
   /**
    * Stands before the handlers that are mounted later. What is below `/api/` and not in the table is not found, so that a
-   * handler which was forgotten there is open to nobody.
+   * handler which was forgotten there is open to nobody. Where the table has the path for other methods, it is 405.
    */
   // biome-ignore lint/suspicious/noExplicitAny: apps have bindings and variables of their own
   mount(app: Hono<any>): void {
@@ -80,9 +80,13 @@ export class Gate {
       // Hono answers HEAD by what is there for GET, and asks for that.
       if (method !== 'HEAD') app.on(method, pattern, this.#guard(operation));
     }
-    app.use('/api/*', async (c, next) => {
-      if (c.get('principal') === undefined && c.req.method !== 'OPTIONS') {
-        throw new AppError<ErrorCode>('not_found', `Nothing answers ${c.req.method} ${c.req.path}.`);
+    app.use(async (c, next) => {
+      const { method, path } = c.req;
+      const isApi = path.startsWith('/api/');
+      if (c.get('principal') === undefined && !(isApi && method === 'OPTIONS')) {
+        const allowed = methodsAt(path);
+        if (allowed.length > 0) throw methodNotAllowed(method, path, allowed);
+        if (isApi) throw new AppError<ErrorCode>('not_found', `Nothing answers ${method} ${path}.`);
       }
       await next();
     });
@@ -128,6 +132,13 @@ function mayCall(who: Rule['who'], principal: Principal): boolean {
     case 'adminOrNode':
       return isAdmin(principal);
   }
+}
+
+function methodNotAllowed(method: string, path: string, allowed: readonly string[]): AppError {
+  const allow = allowed.join(', ');
+  return new AppError<ErrorCode>('method_not_allowed', `${path} answers ${allow}, and not ${method}.`, {
+    details: { headers: { allow } },
+  });
 }
 
 export function unauthorized(message: string, challenge: string): AppError {

@@ -1,8 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { z } from 'zod';
-import { type JsonBodyLimits, readJsonBody } from '../json-body.ts';
-import { parseFields } from '../parse-fields.ts';
+import { type JsonBodyLimits, readJsonFields } from '../json-body.ts';
 import type { Origin } from './audit-log.ts';
 import { addressOf } from './client-address.ts';
 import { AUTH_BODY_BYTES_MAX } from './limits.ts';
@@ -38,5 +37,5 @@ export async function fieldsOf<Schema extends z.ZodType>(
   options: RequestOptions,
 ): Promise<z.infer<Schema>> {
   const limits: JsonBodyLimits = { bytesMax: AUTH_BODY_BYTES_MAX, timeoutMs: options.bodyTimeoutMs };
-  return parseFields(schema, (await readJsonBody(c, limits)) ?? {});
+  return await readJsonFields(c, schema, limits);
 }

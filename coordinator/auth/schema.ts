@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pageLimitSchema } from '../page-limit.ts';
 import {
   API_KEY_DAYS_DEFAULT,
   API_KEY_DAYS_MAX,
@@ -51,15 +52,16 @@ const nameSchema = z
 
 export const roleSchema = z.enum(['admin', 'uploader', 'viewer']);
 
-/** How the tokens of a login travel: in the answer, or in cookies that scripts cannot read. */
-const transportSchema = z.enum(['token', 'cookie']).default('token');
+const transportSchema = z
+  .enum(['token', 'cookie'])
+  .default('token')
+  .describe('How the tokens travel: in the answer, or in cookies that scripts cannot read.');
 
 /** `POST /auth/register`. */
 export const registrationSchema = z.strictObject({
   email: emailSchema,
   password: newPasswordSchema,
-  /** The part before the @ when it is absent. */
-  name: nameSchema.optional(),
+  name: nameSchema.optional().describe('The part before the @ when it is absent.'),
 });
 
 /** `POST /auth/login`. */
@@ -77,8 +79,7 @@ export const refreshSchema = z.strictObject({ refreshToken: refreshTokenSchema.o
 /** `POST /auth/logout`. */
 export const logoutSchema = z.strictObject({
   refreshToken: refreshTokenSchema.optional(),
-  /** Ends every login of the user. */
-  everywhere: z.boolean().default(false),
+  everywhere: z.boolean().default(false).describe('Ends every login of the user.'),
 });
 
 /** `POST /auth/password`. */
@@ -95,33 +96,34 @@ export const userChangesSchema = z.strictObject({
   name: nameSchema.optional(),
   role: roleSchema.optional(),
   disabled: z.boolean().optional(),
-  /** Ends every login of the user, like `disabled`. */
-  password: newPasswordSchema.optional(),
-  /** What the user may store; 0 for no limit, null for what the configuration says. */
-  quotaBytes: z.int().min(0).nullable().optional(),
-  quotaVideos: z.int().min(0).max(2_147_483_647).nullable().optional(),
+  password: newPasswordSchema.optional().describe('Ends every login of the user, like `disabled`.'),
+  quotaBytes: z
+    .int()
+    .min(0)
+    .nullable()
+    .optional()
+    .describe('What the user may store; 0 for no limit, null for what the configuration says.'),
+  quotaVideos: z.int().min(0).max(2_147_483_647).nullable().optional().describe('Likewise, in videos.'),
 });
 
 export const idSchema = z.object({ id: z.uuid().toLowerCase() });
 
-const limitSchema = (byDefault: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,4}$/, 'expected a whole number')
-    .transform(Number)
-    .pipe(z.number().min(1).max(max))
-    .default(byDefault);
 const flagSchema = z.enum(['true', 'false']).transform((text) => text === 'true');
 
 /** `GET /users`. */
 export const userListSchema = z.object({
-  /** Part of the address or name. */
-  q: z.string().max(100).refine(isLine, 'control characters are not allowed').optional(),
-  role: roleSchema.optional(),
-  disabled: flagSchema.optional(),
-  limit: limitSchema(USERS_LENGTH_DEFAULT, USERS_LENGTH_MAX),
-  /** The id of the last user of the page before. */
-  cursor: z.uuid().toLowerCase().optional(),
+  q: z
+    .string()
+    .max(100)
+    .refine(isLine, 'control characters are not allowed')
+    .optional()
+    .describe('Part of the address or name.'),
+  role: roleSchema.optional().describe('Only users with this role.'),
+  disabled: flagSchema
+    .optional()
+    .meta({ description: 'Only those who may not log in, or who may.', wire: { type: 'boolean' } }),
+  limit: pageLimitSchema(USERS_LENGTH_DEFAULT, USERS_LENGTH_MAX),
+  cursor: z.uuid().toLowerCase().optional().describe('The `nextCursor` of the page before.'),
 });
 
 /** `POST /api-keys`. */
@@ -142,25 +144,29 @@ export const newApiKeySchema = z.strictObject({
 
 /** `GET /admin/audit`. */
 export const auditListSchema = z.object({
-  /** Only what concerns this user. */
-  user: z.uuid().toLowerCase().optional(),
+  user: z.uuid().toLowerCase().optional().describe('Only what concerns this user.'),
   kind: z
     .string()
     .regex(/^[a-z_]{1,50}$/, 'expected the kind of an event')
-    .optional(),
-  limit: limitSchema(AUDIT_LENGTH_DEFAULT, AUDIT_LENGTH_MAX),
-  /** The id of the last event of the page before. */
+    .optional()
+    .describe('Only events of this kind.'),
+  limit: pageLimitSchema(AUDIT_LENGTH_DEFAULT, AUDIT_LENGTH_MAX),
   cursor: z
     .string()
     .regex(/^\d{1,15}$/, 'expected the id of an event')
     .transform(Number)
-    .optional(),
+    .optional()
+    .describe('The `nextCursor` of the page before.'),
 });
 
 /** `POST /videos/{id}/playback-url`. */
 export const playbackSchema = z.strictObject({
-  /** How long the address is good, seconds. */
-  expiresInS: z.int().min(1).max(GRANT_LIFETIME_S_MAX).default(GRANT_LIFETIME_S_DEFAULT),
+  expiresInS: z
+    .int()
+    .min(1)
+    .max(GRANT_LIFETIME_S_MAX)
+    .default(GRANT_LIFETIME_S_DEFAULT)
+    .describe('How long the address is good, seconds.'),
 });
 
 // What the API answers with.
@@ -187,8 +193,7 @@ export const loginAnswerSchema = z.object({
   accessToken: z.string().optional(),
   tokenType: z.literal('Bearer').optional(),
   refreshToken: z.string().optional(),
-  /** Seconds that the access token is good. */
-  expiresIn: z.int(),
+  expiresIn: z.int().describe('Seconds that the access token is good.'),
   user: userSchema,
 });
 export type LoginJson = z.infer<typeof loginAnswerSchema>;
@@ -244,3 +249,17 @@ export const auditListJsonSchema = z.object({
 });
 
 export const playbackAnswerSchema = z.object({ url: z.string(), expiresAt: z.iso.datetime() });
+
+/** `GET /.well-known/jwks.json` (RFC 7517). */
+export const keySetSchema = z.object({
+  keys: z.array(
+    z.object({
+      kid: z.string(),
+      kty: z.literal('RSA'),
+      use: z.literal('sig'),
+      alg: z.literal('RS256'),
+      n: z.string(),
+      e: z.string(),
+    }),
+  ),
+});

@@ -1,11 +1,11 @@
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
-import { z } from 'zod';
 import type { GateEnv } from '../auth/gate.ts';
 import type { Principal } from '../auth/principal.ts';
 import { parseFields } from '../parse-fields.ts';
 import type { ClusterEvent, ClusterEvents } from './events.ts';
 import { EVENT_HEARTBEAT_MS, EVENTS_REPLAYED_MAX, EVENTS_WAITING_MAX } from './limits.ts';
+import { eventsSchema } from './schema.ts';
 
 export interface EventRoutesOptions {
   readonly events: ClusterEvents;
@@ -15,14 +15,6 @@ export interface EventRoutesOptions {
   readonly stopping: AbortSignal;
 }
 
-const lastEventIdSchema = z.object({
-  lastEventId: z
-    .string()
-    .regex(/^\d{1,15}$/, 'expected the id of an event')
-    .transform(Number)
-    .optional(),
-});
-
 /**
  * `GET /admin/events`: server-sent events. Each has its kind as `event` and the whole event as `data`. A client
  * that comes back with `Last-Event-ID` is told what it missed; what is not kept (progress) has no id.
@@ -30,7 +22,7 @@ const lastEventIdSchema = z.object({
 export function createEventRoutes({ events, isRevoked, stopping }: EventRoutesOptions): Hono<GateEnv> {
   const app = new Hono<GateEnv>();
   app.get('/admin/events', (context) => {
-    const { lastEventId } = parseFields(lastEventIdSchema, {
+    const { lastEventId } = parseFields(eventsSchema, {
       lastEventId: context.req.header('last-event-id') ?? context.req.query('lastEventId'),
     });
     // Nginx would otherwise hold events back.

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { type DatabaseHandle, openDatabase } from './database.ts';
 import { PREPARED_STATEMENTS_MAX } from './limits.ts';
 import { silentLogger as logger, UNSYNCED_PGLITE } from './test-support/engines.ts';
 import { pglitePid } from './test-support/pglite-pid.ts';
-import { copyPgliteTemplate } from './test-support/pglite-template.ts';
+import { copyEmptyPglite } from './test-support/pglite-template.ts';
 
 const FRAGILE_PGLITE = new URL('./test-support/fragile-pglite.ts', import.meta.url);
 const unavailable = { code: 'database_unavailable', retryable: true };
@@ -16,7 +16,7 @@ const unavailable = { code: 'database_unavailable', retryable: true };
 let dataDir: string;
 beforeEach(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
-  await copyPgliteTemplate(dataDir);
+  await copyEmptyPglite(dataDir);
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
@@ -25,6 +25,13 @@ const insert = ({ kysely }: Pick<DatabaseHandle, 'kysely'>, name: string) =>
   kysely.insertInto('leases').values(rowOf(name)).execute();
 const namesIn = async ({ kysely }: DatabaseHandle) =>
   (await kysely.selectFrom('leases').select('name').orderBy('name').execute()).map(({ name }) => name);
+
+/** CPU time of a process so far, hundredths of a second. */
+async function cpuTicksOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
 
 describe('users of the one session', () => {
   let handle: DatabaseHandle;
@@ -197,7 +204,8 @@ describe('when its process ends', () => {
         handle.kysely,
       );
     const refused = Promise.allSettled([computed, insert(handle, 'queued')]);
-    await sleep(200);
+    const idleTicks = await cpuTicksOf(pid);
+    await expect.poll(() => cpuTicksOf(pid)).toBeGreaterThan(idleTicks + 10);
     process.kill(pid, 'SIGKILL');
     for (const { status, reason } of (await refused) as PromiseRejectedResult[]) {
       expect(status).toBe('rejected');

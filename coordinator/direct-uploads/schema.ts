@@ -23,13 +23,15 @@ export const partsQuerySchema = z.strictObject({
     .string()
     .regex(/^\d{1,9}$/, 'not a cursor of this list')
     .transform(Number)
-    .optional(),
+    .optional()
+    .describe('Where the page begins: `nextCursor` of the page before.'),
   limit: z
     .string()
     .regex(/^\d{1,4}$/, 'expected a whole number')
     .transform(Number)
     .pipe(z.number().min(1).max(PARTS_PAGE_MAX))
-    .default(PARTS_PAGE_DEFAULT),
+    .default(PARTS_PAGE_DEFAULT)
+    .describe('How many, at most.'),
 });
 
 export const partSchema = z.object({

@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ADMIN_TOKEN, Coordinators, type Session } from '../test-support/coordinators.ts';
 import { TokenForge } from '../test-support/forged-tokens.ts';
+import { documentedFetch } from './test-support/documented-answers.ts';
 
 /*
  * Walks the OpenAPI document and tries every operation as everybody. Who may call what is said here once more, in other
@@ -87,19 +91,35 @@ afterAll(() => world[Symbol.asyncDispose]());
 async function send({ method, path }: OperationOf, token: string | undefined, id: string) {
   const stop = new AbortController();
   const hasBody = ['POST', 'PATCH'].includes(method);
-  const response = await fetch(world.urls[0]! + path.replace('{id}', id).replace('{name}', 'en.vtt'), {
-    method,
-    signal: stop.signal,
-    headers: {
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...(hasBody && { 'content-type': 'application/json' }),
+  const response = await documentedFetch(
+    world.urls[0]! + path.replace('{id}', id).replace('{name}', 'en.vtt'),
+    {
+      method,
+      signal: stop.signal,
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(hasBody && { 'content-type': 'application/json' }),
+      },
+      ...(hasBody && { body: '{}' }),
     },
-    ...(hasBody && { body: '{}' }),
-  });
+  );
   const isProblem = response.headers.get('content-type') === 'application/problem+json';
   const code = isProblem && method !== 'HEAD' ? ((await response.json()) as { code: string }).code : '';
   stop.abort();
   return { status: response.status, code };
+}
+
+/** The schema of the JSON body that an operation takes, by the document. */
+function jsonBodyOf(method: string, path: string): unknown {
+  const body = document.paths[path]?.[method.toLowerCase()]?.requestBody;
+  return (body as { content: Record<string, unknown> } | undefined)?.content['application/json'];
+}
+
+/** By a client that knows every method. */
+async function sendRaw(method: string, path: string) {
+  const asked = request(world.urls[0]! + path, { method }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  return { status: answer.statusCode, headers: answer.headers, text: await text(answer) };
 }
 
 /** Calls that must not happen here, because they end what the other calls need. */
@@ -167,6 +187,45 @@ test('a private video is there for nobody but its owner and administrators, in e
       if (operation.who === 'reader' && !isTheirs) expect(status, what).toBe(404);
     }
   }
+});
+
+test('where a body is an object, null is none', async () => {
+  const withBody = operations.filter(
+    ({ method, path }) => jsonBodyOf(method, path) !== undefined && !path.startsWith('/api/v1/videos/{id}/'),
+  );
+  expect(withBody.length).toBeGreaterThan(12);
+  const video = await world.addVideo(null, 'public');
+  for (const { method, path } of [
+    ...withBody,
+    { method: 'POST', path: `/api/v1/videos/${video}/playback-url` },
+  ]) {
+    const target = path.replace('/api/v1', '').replace('{id}', video);
+    const token = path.startsWith('/api/v1/api-keys') ? sessions.admin.accessToken : tokens.admin;
+    for (const body of ['null', '[]', '"x"', '7']) {
+      const { status, json } = await world.ask(method, target, { token, body });
+      expect([method, path, body, status, json.code]).toEqual([method, path, body, 400, 'invalid_request']);
+    }
+  }
+});
+
+test('every path says which methods it answers, and refuses all others', async () => {
+  const videoId = uuidv7();
+  for (const path of new Set(operations.map((operation) => operation.path))) {
+    const target = path.replace('{id}', videoId);
+    const isAlike = (other: string) => new RegExp(`^${other.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target);
+    const known = operations.filter((operation) => isAlike(operation.path)).map(({ method }) => method);
+    if (known.includes('GET')) known.push('HEAD');
+    const isApi = path.startsWith('/api/');
+    if (isApi) known.push('OPTIONS');
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'TRACE']) {
+      if (known.includes(method)) continue;
+      const answer = await sendRaw(method, target);
+      expect([method, path, answer.status]).toEqual([method, path, 405]);
+      expect(new Set(answer.headers.allow?.split(', ')), `${method} ${path}`).toEqual(new Set(known));
+      if (method !== 'HEAD') expect(JSON.parse(answer.text).code).toBe('method_not_allowed');
+    }
+  }
+  expect((await sendRaw('PUT', '/api/v1/nothing')).status).toBe(404);
 });
 
 describe('tokens that are not good open nothing', () => {

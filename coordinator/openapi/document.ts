@@ -1,140 +1,161 @@
+import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { OPERATIONS, type Operation, type Rule, ruleOf } from '../auth/access.ts';
-import { DESCRIPTIONS, type Description } from './operations.ts';
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** RFC 9457, with this API's own members. */
-const PROBLEM: Json = {
-  type: 'object',
-  required: ['type', 'title', 'status', 'detail', 'code'],
-  properties: {
-    type: { type: 'string' },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    detail: { type: 'string' },
-    code: { type: 'string', description: 'Stable; what programs should look at.' },
-    requestId: { type: 'string' },
-  },
-};
-
-const WHO: Readonly<Record<Rule['who'], string>> = {
-  anyone: 'Everybody.',
-  reader:
-    'Everybody, unless reading needs an account here; what is private only its owner and administrators.',
-  signedIn: 'Whoever is logged in.',
-  account: 'Whoever is logged in, with the token or cookie of the login itself.',
-  uploader: 'Uploaders and administrators.',
-  owner: 'The owner and administrators.',
-  admin: 'Administrators.',
-  adminOrNode: 'Administrators and storage nodes of the cluster.',
-};
+import type { Answer, Description } from './description.ts';
+import { errorsOf } from './general-errors.ts';
+import { headerComponents, headerParameters, headersOf } from './headers.ts';
+import { AnswerSchemas, inputSchema, type Json } from './json-schemas.ts';
+import { DESCRIPTIONS, GROUPS, NAMED_ANSWERS } from './operations.ts';
+import { exampleOf } from './parameter-example.ts';
+import { PROBLEM, problemAnswers, problemExamples } from './problems.ts';
+import { ACCESS_WORDS, SECURITY_SCHEMES, securityOf } from './security.ts';
 
 /** The OpenAPI 3.1 description of the whole API, made of the schemas that check requests and the table of access. */
-export function createDocument(): Json {
+export function createDocument(version: string): Json {
+  const schemas = new AnswerSchemas(NAMED_ANSWERS, Object.values(DESCRIPTIONS).flatMap(answersOf));
   const paths: Record<string, Record<string, Json>> = {};
   for (const operation of OPERATIONS) {
     const [method, path] = operation.split(' ') as [string, string];
     paths[path] ??= {};
-    paths[path][method.toLowerCase()] = describe(operation, path);
+    paths[path][method.toLowerCase()] = describe(operation, path, schemas);
   }
   return {
-    openapi: '3.1.0',
-    info: { title: 'OrbitVids', version: '1', description: 'A self-hosted, distributed video store.' },
-    servers: [{ url: '/' }],
+    openapi: '3.1.1',
+    info: {
+      title: 'OrbitVids',
+      version,
+      summary: 'A self-hosted video store that spreads over many machines.',
+      description: INTRODUCTION,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/', description: 'This coordinator' }],
+    tags: GROUPS.map(({ tag, description }) => ({ name: tag, description })),
     paths,
     components: {
-      schemas: { Problem: PROBLEM },
-      securitySchemes: {
-        bearer: {
-          type: 'http',
-          scheme: 'bearer',
-          description: 'An access token, an API key or the admin token.',
-        },
-        cookie: { type: 'apiKey', in: 'cookie', name: 'orbitvids_access' },
-        grant: { type: 'apiKey', in: 'query', name: 'x-grant', description: 'A signed address.' },
-        node: { type: 'apiKey', in: 'query', name: 'x-signature', description: 'A storage node.' },
-      },
+      schemas: { ...schemas.components, Problem: PROBLEM },
+      examples: problemExamples(),
+      headers: headerComponents(),
+      securitySchemes: SECURITY_SCHEMES,
     },
   };
 }
 
-function describe(operation: Operation, path: string): Json {
+const INTRODUCTION = `JSON in camelCase, ids are UUIDs (version 7), times ISO 8601 in UTC, sizes in bytes.
+
+**Lists** are \`{ "items": [], "nextCursor": null }\`; \`cursor\` asks for the page after. **Errors** are
+\`application/problem+json\` (RFC 9457) with a stable \`code\`. **Unknown fields** of a body are refused with 400. A path
+answers other methods than its own with 405 and \`Allow\`. \`x-access\` says who may call an operation, and \`x-scope\`
+what an API key must be good for.`;
+
+function answersOf(description: Description): z.ZodType[] {
+  return [description, ...Object.values(description.also ?? {})].flatMap(({ answer }) =>
+    answer instanceof z.ZodType ? [answer] : [],
+  );
+}
+
+function describe(operation: Operation, path: string, schemas: AnswerSchemas): Json {
   const description: Description = DESCRIPTIONS[operation];
   const rule: Rule = ruleOf(operation);
-  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
   const parameters = [
-    ...names.map((name) => ({
-      name,
-      in: 'path',
-      required: true,
-      schema: name === 'name' ? { type: 'string' } : { type: 'string', format: 'uuid' },
-    })),
-    ...queryParameters(description.query),
+    ...pathParameters(path, description),
+    ...queryParameters(description),
+    ...headerParameters(description.requestHeaders),
   ];
+  const { summary, details, status, also = {} } = description;
   return {
-    operationId: operation
-      .replace('/api/v1', '')
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, '_')
-      .replace(/_$/, ''),
-    summary: description.summary,
-    description: WHO[rule.who],
+    operationId: operationIdOf(operation),
+    tags: GROUPS.filter(({ operations }) => Object.hasOwn(operations, operation)).map(({ tag }) => tag),
+    summary,
+    description: [details, `**Who:** ${ACCESS_WORDS[rule.who]}`].filter(Boolean).join('\n\n'),
     ...(parameters.length > 0 && { parameters }),
-    ...(description.body !== undefined && { requestBody: bodyOf(description.body) }),
-    responses: { [description.status]: answerOf(description), default: problemAnswer() },
+    ...(description.body !== undefined && { requestBody: bodyOf(description.body, description) }),
+    responses: {
+      ...problemAnswers(errorsOf(operation, rule, description)),
+      [status]: answerOf(STATUS_CODES[status]!, description, schemas),
+      ...Object.fromEntries(
+        Object.entries(also).map(([code, other]) => [code, answerOf(other.description, other, schemas)]),
+      ),
+    },
     security: securityOf(rule),
     'x-access': rule.who,
     'x-scope': rule.scope,
   };
 }
 
-function securityOf({ who, grant }: Rule): Json[] {
-  if (who === 'anyone') return [];
-  const known = [{ bearer: [] }, { cookie: [] }];
-  if (who === 'adminOrNode') return [...known, { node: [] }];
-  if (who !== 'reader') return known;
-  return [{}, ...known, ...(grant === undefined ? [] : [{ grant: [] }])];
+/** Stable: method and path in words. */
+function operationIdOf(operation: Operation): string {
+  return operation
+    .replace('/api/v1', '')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '_')
+    .replace(/_$/, '');
 }
 
-function queryParameters(schema: z.ZodType | undefined): Json[] {
-  if (schema === undefined) return [];
-  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as {
-    properties?: Record<string, Json>;
-    required?: string[];
-  };
-  return Object.entries(properties).map(([name, property]) => ({
+function pathParameters(path: string, { pathExample }: Description): Json[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
-    in: 'query',
-    required: required.includes(name),
-    schema: property,
+    in: 'path',
+    required: true,
+    ...(name === 'id' && { description: 'The id, a UUID.' }),
+    ...(name === 'name' && { description: 'Up to 100 letters, digits, dots, dashes and underscores.' }),
+    schema: { type: 'string', ...(name === 'id' && { format: 'uuid' }) },
+    examples: exampleOf(pathExample?.[name!], true),
   }));
 }
 
-function bodyOf(body: NonNullable<Description['body']>): Json {
-  if (!(body instanceof z.ZodType)) {
-    const content = Object.fromEntries(body.map((type) => [type, { schema: {} }]));
-    return { required: true, content };
+function queryParameters({ query, queryExample = {} }: Description): Json[] {
+  if (query === undefined) return [];
+  const { properties = {}, required = [] } = inputSchema(query) as {
+    properties?: Record<string, Json>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...schema }]) => {
+    const isRequired = required.includes(name);
+    const examples = exampleOf(queryExample[name] && readValue(queryExample[name], schema), isRequired);
+    return { name, in: 'query', required: isRequired, description, schema, ...(examples && { examples }) };
+  });
+}
+
+/** What the text of a query stands for. */
+function readValue(text: string, { type }: Json): unknown {
+  return type === 'integer' || type === 'boolean' ? JSON.parse(text) : text;
+}
+
+function bodyOf(body: NonNullable<Description['body']>, { bodyExample, form }: Description): Json {
+  if (body instanceof z.ZodType) {
+    const content = { 'application/json': { schema: inputSchema(body), example: bodyExample } };
+    return { required: !body.safeParse({}).success, content };
   }
-  const content = { 'application/json': { schema: jsonSchema(body, 'input') } };
-  return { required: !body.safeParse({}).success, content };
+  const content = body.map((type) => [type, type === 'multipart/form-data' ? formOf(form) : {}]);
+  return { required: true, content: Object.fromEntries(content) };
 }
 
-function answerOf({ answer, summary }: Description): Json {
-  if (answer === undefined) return { description: summary };
-  const schema =
-    answer === 'object' ? { type: 'object' } : typeof answer === 'string' ? {} : jsonSchema(answer, 'output');
-  const type = answer === 'object' || typeof answer !== 'string' ? 'application/json' : answer;
-  return { description: summary, content: { [type]: { schema } } };
+/** The fields and, behind them, the file. */
+function formOf(form: z.ZodType | undefined): Json {
+  const fields = form === undefined ? {} : inputSchema(form);
+  const file = { type: 'string', contentMediaType: 'application/octet-stream' };
+  return {
+    schema: {
+      ...fields,
+      properties: { ...(fields.properties as Json | undefined), file },
+      required: ['file'],
+    },
+  };
 }
 
-function problemAnswer(): Json {
-  const schema = { $ref: '#/components/schemas/Problem' };
-  return { description: 'A problem', content: { 'application/problem+json': { schema } } };
+function answerOf(
+  description: string,
+  { answer, answerExample, answerHeaders }: Answer,
+  schemas: AnswerSchemas,
+): Json {
+  return {
+    description,
+    headers: headersOf(answerHeaders),
+    ...(answer !== undefined && { content: contentOf(answer, answerExample, schemas) }),
+  };
 }
 
-/** What a schema only checks in code is left out. */
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest;
+function contentOf(answer: NonNullable<Answer['answer']>, example: unknown, schemas: AnswerSchemas): Json {
+  if (answer instanceof z.ZodType) return { 'application/json': { schema: schemas.of(answer), example } };
+  return answer === '*/*' ? { '*/*': {} } : { [answer]: { schema: { type: 'string' }, example } };
 }

@@ -12,9 +12,12 @@ export class CopyPace {
   readonly #copiedLately: { readonly atMs: number; readonly bytes: number }[] = [];
   #lastAdjustedMs = Number.NEGATIVE_INFINITY;
 
-  /** `readP99`: what reads take anywhere now, milliseconds; null when there are too few. */
-  constructor(baselineMs: number | null, readP99: () => Promise<number | null>) {
-    this.#throttle = new Throttle(baselineMs);
+  /** `before`: see `Throttle`. `readP99`: what reads take anywhere now, milliseconds; null when there are too few. */
+  constructor(
+    before: { readonly baselineMs: number | null; readonly rateBesideReads: number | null },
+    readP99: () => Promise<number | null>,
+  ) {
+    this.#throttle = new Throttle(before.baselineMs, before.rateBesideReads);
     this.#readP99 = readP99;
   }
 
@@ -23,7 +26,15 @@ export class CopyPace {
   }
 
   /** See `Throttle`. */
-  get limits(): Pick<Throttle, 'baselineMs' | 'concurrency' | 'chunksAtOnce' | 'bytesPerSecondEach'> {
+  get limits(): Pick<
+    Throttle,
+    | 'baselineMs'
+    | 'rateBesideReads'
+    | 'concurrency'
+    | 'chunksAtOnce'
+    | 'bytesPerSecondEach'
+    | 'growthPerSecond'
+  > {
     return this.#throttle;
   }
 

@@ -61,11 +61,17 @@ export const SETTLE_ADJUSTMENTS = 3;
 /** How often copying is slowed down or let go. */
 export const THROTTLE_INTERVAL_MS = 1000;
 export const THROTTLE_RATE_MIN = 8 * MIB;
-/** How fast copying begins where there are reads. */
+/** How fast copying begins where there are reads, if it is not known what they leave. */
 export const RATE_AT_START = 16 * MIB;
-/** What slow reads, and fast ones, make of the rate. */
-export const RATE_DECREASE = 0.7;
-export const RATE_INCREASE = 1.04;
+/** How long after a rebalance the rate that it ended with is where the next one begins. */
+export const KNOWN_RATE_MAX_AGE_MS = 3_600_000;
+/**
+ * What slow reads, and fast ones, make of the rate, and what there being none does. Small steps: whoever waits for the
+ * end wants to be told when that is, which nobody can of a rate that jumps.
+ */
+export const RATE_DECREASE = 0.8;
+export const RATE_INCREASE = 1.01;
+export const RATE_INCREASE_UNREAD = 1.25;
 export const RATE_MAX = 1024 * MIB;
 /** A rate of which less is used is not what holds copying up. */
 export const RATE_USED_SHARE = 0.7;

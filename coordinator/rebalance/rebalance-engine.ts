@@ -1,6 +1,6 @@
 import { RingRepository } from '../cluster/ring-repository.ts';
 import type { Leases } from '../database/leases.ts';
-import { ENGINE_PACE, REBALANCE_LEASE, REBALANCE_LEASE_MS } from './limits.ts';
+import { ENGINE_PACE, KNOWN_RATE_MAX_AGE_MS, REBALANCE_LEASE, REBALANCE_LEASE_MS } from './limits.ts';
 import { RebalanceRepository } from './rebalance-repository.ts';
 import { RebalanceRun, type RebalanceRunOptions } from './rebalance-run.ts';
 
@@ -83,9 +83,18 @@ export class RebalanceEngine implements AsyncDisposable {
         const rebalance = await this.#rebalances.find(state.rebalanceId);
         if (rebalance === null) throw new Error(`the ring names the unknown rebalance ${state.rebalanceId}`);
         logger.info({ rebalanceId: rebalance.id, step: state.step }, 'ranges change hands');
-        await new RebalanceRun(this.#options, this.#rings, this.#rebalances, rebalance, (wake) => {
+        const rateBesideReads = await this.#rebalances.rateBesideReads(KNOWN_RATE_MAX_AGE_MS);
+        const onWake = (wake: () => void) => {
           this.#wake = wake;
-        }).run(signal);
+        };
+        await new RebalanceRun(
+          this.#options,
+          this.#rings,
+          this.#rebalances,
+          rebalance,
+          rateBesideReads,
+          onWake,
+        ).run(signal);
       }
     } finally {
       this.#wake = () => {};

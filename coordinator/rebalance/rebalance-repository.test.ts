@@ -100,6 +100,7 @@ describe.each(ENGINES)('rebalances on %s', (engine) => {
       bytesPerSecond: 3,
       secondsLeft: 4.5,
       baselineMs: null,
+      rateBesideReads: null,
     };
     await rebalances.note(id, progress, 'a node is down');
     expect(await rebalances.find(id)).toMatchObject({ progress, error: 'a node is down', finishedAt: null });
@@ -117,6 +118,33 @@ describe.each(ENGINES)('rebalances on %s', (engine) => {
     });
     await rebalances.note(id, { ...progress, partialBytes: 99 }, 'too late');
     expect(await rebalances.find(id)).toMatchObject({ progress, error: null });
+  });
+
+  test('what reads left for copies is known for a while', async () => {
+    expect(await rebalances.rateBesideReads(3_600_000)).toBeNull();
+    const note = (id: string, rateBesideReads: number | null) =>
+      rebalances.note(
+        id,
+        {
+          partialChunks: 0,
+          partialBytes: 0,
+          bytesPerSecond: 1,
+          secondsLeft: 1,
+          baselineMs: 10,
+          rateBesideReads,
+        },
+        null,
+      );
+    const first = await insert(newRebalance());
+    await note(first, 20_000_000);
+    expect(await rebalances.rateBesideReads(3_600_000)).toBe(20_000_000);
+    await rebalances.setState(first, 'finished');
+    const second = await insert(newRebalance());
+    expect(await rebalances.rateBesideReads(3_600_000)).toBe(20_000_000);
+    expect(await rebalances.rateBesideReads(-1)).toBeNull();
+    await note(second, null);
+    expect(await rebalances.rateBesideReads(3_600_000)).toBeNull();
+    await rebalances.setState(second, 'cancelled');
   });
 
   test('limits change one by one, and null takes one away', async () => {

@@ -20,6 +20,8 @@ export interface RebalanceProgress {
   readonly secondsLeft: number | null;
   /** What reads took before the copying began, milliseconds. */
   readonly baselineMs: number | null;
+  /** Bytes a second that reads left for copies; null while they left all there is. */
+  readonly rateBesideReads: number | null;
 }
 
 export interface RebalanceRecord {
@@ -150,6 +152,22 @@ export class RebalanceRepository {
     `.execute(within ?? this.#database);
     const rate = rows[0]?.rate;
     return rate === undefined || rate === null ? null : Number(rate);
+  }
+
+  /** Bytes a second that reads lately left for copies: in the rebalance that told last, if that is not long ago. */
+  async rateBesideReads(maxAgeMs: number): Promise<number | null> {
+    const row = await this.#database
+      .selectFrom('rebalances')
+      .select('progress')
+      .where('progress', 'is not', null)
+      .where(
+        sql<boolean>`(finished_at is null or finished_at > clock_timestamp() - ${maxAgeMs} * interval '1 millisecond')`,
+      )
+      .orderBy('created_at', 'desc')
+      .orderBy('id', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return row === undefined ? null : ((fromJson(row.progress) as RebalanceProgress).rateBesideReads ?? null);
   }
 
   async setState(id: string, state: RebalanceState, within?: Transaction): Promise<void> {

@@ -56,6 +56,7 @@ export class RebalanceRun {
     rings: RingRepository,
     rebalances: RebalanceRepository,
     record: RebalanceRecord,
+    rateBesideReads: number | null,
     onWake: (wake: () => void) => void,
   ) {
     this.#options = options;
@@ -65,7 +66,8 @@ export class RebalanceRun {
     this.#id = record.id;
     this.#pace = options.pace ?? ENGINE_PACE;
     const readP99 = () => slowestReads(options.cluster);
-    this.#copyPace = new CopyPace(record.progress?.baselineMs ?? null, readP99);
+    const baselineMs = record.progress?.baselineMs ?? null;
+    this.#copyPace = new CopyPace({ baselineMs, rateBesideReads }, readP99);
     this.#mover = new RangeMover({
       ...options,
       rebalanceId: record.id,
@@ -228,14 +230,17 @@ export class RebalanceRun {
     };
     this.#estimate.update(nowMs, done, this.#record.state !== 'paused');
     const bytesPerSecond = this.#estimate.bytesPerSecond;
-    const secondsLeft = this.#record.state === 'paused' ? null : this.#estimate.secondsLeft(left);
+    const { growthPerSecond, rateBesideReads, baselineMs } = this.#copyPace.limits;
+    const secondsLeft =
+      this.#record.state === 'paused' ? null : this.#estimate.secondsLeft(left, growthPerSecond);
     const problem = this.#mover.problem;
     const progress = {
       partialChunks: partial.chunks,
       partialBytes: partial.bytes,
       bytesPerSecond: bytesPerSecond === null ? null : Math.round(bytesPerSecond),
       secondsLeft: secondsLeft === null ? null : Math.round(secondsLeft * 10) / 10,
-      baselineMs: this.#copyPace.limits.baselineMs,
+      baselineMs,
+      rateBesideReads: rateBesideReads === null ? null : Math.round(rateBesideReads),
     };
     try {
       await this.#rebalances.note(this.#id, progress, problem);

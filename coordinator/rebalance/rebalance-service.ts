@@ -12,7 +12,7 @@ import type { DatabaseHandle, Transaction } from '../database/database.ts';
 import type { NodeState } from '../database/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ObjectRepository, RangeUsage } from '../objects/object-repository.ts';
-import { CAPACITY_RESERVE, CHUNK_OVERHEAD_BYTES, CONCURRENCY_DEFAULT, LIST_MAX } from './limits.ts';
+import { LIST_MAX } from './limits.ts';
 import {
   applyChanges,
   chooseTarget,
@@ -24,7 +24,9 @@ import {
   type WantedNode,
 } from './plan.ts';
 import type { RebalanceEngine } from './rebalance-engine.ts';
+import { reportOf } from './rebalance-report.ts';
 import { type NodeBefore, type RebalanceRecord, RebalanceRepository } from './rebalance-repository.ts';
+import { checkRoom } from './room-check.ts';
 import type { NodeChange, RebalanceLimits, RebalancePlan, RebalanceReport } from './types.ts';
 
 export type { NodeChange, RebalancePlan, RebalanceReport } from './types.ts';
@@ -79,7 +81,7 @@ export class RebalanceService {
    */
   async plan(changes: readonly NodeChange[]): Promise<RebalancePlan> {
     const draft = await this.#draft(changes);
-    await this.#checkNodes(draft);
+    await this.#checkRoom(draft);
     return draft.plan;
   }
 
@@ -92,7 +94,7 @@ export class RebalanceService {
     { reason, ...limits }: RebalanceLimits & { readonly reason: string },
   ): Promise<RebalanceReport> {
     // Nodes are asked before the transaction, in which nobody else can change anything.
-    await this.#checkNodes(await this.#draft(changes));
+    await this.#checkRoom(await this.#draft(changes));
     const id = this.#options.createId();
     const { database } = this.#options;
     await database.kysely.transaction().execute(async (transaction) => {
@@ -306,39 +308,8 @@ export class RebalanceService {
     await database.notifications.publish(CLUSTER_CHANNEL, 'ring', transaction);
   }
 
-  /** Nodes that are to get something have to answer, and to have room for it. */
-  async #checkNodes({ plan, nodes }: Draft): Promise<void> {
-    const short: Record<string, unknown>[] = [];
-    for (const { nodeId, gainedBytes, gainedChunks, lostBytes, before, after } of plan.nodes) {
-      const gains = gainedBytes > 0 || after.ranges > before.ranges;
-      if (!gains) continue;
-      const node = nodes.find(({ id }) => id === nodeId)!;
-      const stats = await this.#options.probe.stats(node.url);
-      if (stats.nodeId !== nodeId) {
-        throw new AppError<ErrorCode>(
-          'node_identity_mismatch',
-          `At ${node.url} answers node ${stats.nodeId} instead of ${nodeId}.`,
-          { details: { registeredNodeId: nodeId, nodeId: stats.nodeId } },
-        );
-      }
-      const usable = Math.floor(stats.capacityBytes * (1 - CAPACITY_RESERVE));
-      const needed = stats.usedBytes + gainedBytes + gainedChunks * CHUNK_OVERHEAD_BYTES - lostBytes;
-      if (needed > usable) {
-        short.push({
-          nodeId,
-          usedBytes: stats.usedBytes,
-          gainedBytes,
-          usableBytes: usable,
-          missingBytes: needed - usable,
-        });
-      }
-    }
-    if (short.length === 0) return;
-    throw new AppError<ErrorCode>(
-      'insufficient_room',
-      `${short.length} of the remaining nodes would have too little room; nothing was moved. Add nodes or capacity first.`,
-      { details: { nodes: short } },
-    );
+  async #checkRoom({ plan, nodes }: Draft): Promise<void> {
+    await checkRoom(plan, nodes, this.#options.probe);
   }
 
   #changesNodes({ nodes, wanted }: Draft): boolean {
@@ -377,52 +348,11 @@ export class RebalanceService {
   }
 
   async #report(record: RebalanceRecord): Promise<RebalanceReport> {
-    const sums = await this.#rebalances.sums(record.id);
-    const total = (pick: (sum: (typeof sums)[number]) => number) =>
-      sums.reduce((all, sum) => all + pick(sum), 0);
-    const hasEnded = record.finishedAt !== null;
     const { cluster } = this.#options;
+    const sums = await this.#rebalances.sums(record.id);
     // Whoever hears that it has ended asks for the nodes next, and shall not be told of the ring before.
-    if (hasEnded && cluster.state?.rebalanceId === record.id) await cluster.reload();
-    const { progress } = record;
-    const state = hasEnded ? null : this.#options.cluster.state;
-    const phases = state?.rebalanceId === record.id ? [...state.phases!] : [];
-    const count = (...wanted: readonly number[]) => phases.filter((phase) => wanted.includes(phase)).length;
-    const unchanged = record.plan.totalRanges - record.plan.ranges;
-    const isComplete = record.state === 'finished';
-    return {
-      id: record.id,
-      state: record.state,
-      reason: record.reason,
-      changes: record.changes,
-      plan: record.plan,
-      createdAt: record.createdAt.toISOString(),
-      finishedAt: record.finishedAt?.toISOString() ?? null,
-      ranges: {
-        total: record.plan.ranges,
-        waiting: count(0),
-        copying: count(1),
-        switching: count(2, 3),
-        done: isComplete ? record.plan.ranges : Math.max(0, count(4) - unchanged),
-      },
-      chunks: {
-        total: total(({ chunks }) => chunks),
-        done: total(({ doneChunks }) => doneChunks) + (hasEnded ? 0 : (progress?.partialChunks ?? 0)),
-      },
-      bytes: {
-        total: total(({ bytes }) => bytes),
-        done: total(({ doneBytes }) => doneBytes) + (hasEnded ? 0 : (progress?.partialBytes ?? 0)),
-      },
-      copiedBytes: total(({ copiedBytes }) => copiedBytes),
-      bytesPerSecond: hasEnded ? null : (progress?.bytesPerSecond ?? null),
-      secondsLeft: hasEnded ? 0 : (progress?.secondsLeft ?? null),
-      limits: {
-        bytesPerSecond: record.bytesPerSecond,
-        concurrency: record.concurrency ?? CONCURRENCY_DEFAULT,
-      },
-      error: record.error,
-      nodes: sums.map(({ nodeId, bytes, doneBytes }) => ({ nodeId, bytes, doneBytes })),
-    };
+    if (record.finishedAt !== null && cluster.state?.rebalanceId === record.id) await cluster.reload();
+    return reportOf(record, sums, cluster.state);
   }
 }
 

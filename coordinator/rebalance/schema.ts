@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WEIGHT_MAX } from '../cluster/limits.ts';
+import { pageLimitSchema } from '../page-limit.ts';
 import { BYTES_PER_SECOND_MIN, CHANGES_MAX, CONCURRENCY_MAX, REASON_LENGTH_MAX } from './limits.ts';
 
 const weight = z.int().min(0).max(WEIGHT_MAX);
@@ -9,8 +10,10 @@ const zone = z.string().min(1).max(64);
 const nodeChangeSchema = z
   .strictObject({
     nodeId: z.uuid(),
-    /** `lost` and `removed`: whatever it holds is given up. */
-    state: z.enum(['active', 'draining', 'lost', 'removed']).optional(),
+    state: z
+      .enum(['active', 'draining', 'lost', 'removed'])
+      .optional()
+      .describe('`lost` and `removed`: whatever it holds is given up.'),
     weight: weight.optional(),
     zone: zone.optional(),
   })
@@ -20,8 +23,19 @@ const changes = z.array(nodeChangeSchema).min(1).max(CHANGES_MAX);
 
 /** Null: no limit. */
 const limits = {
-  bytesPerSecond: z.int().min(BYTES_PER_SECOND_MIN).nullable().optional(),
-  concurrency: z.int().min(1).max(CONCURRENCY_MAX).nullable().optional(),
+  bytesPerSecond: z
+    .int()
+    .min(BYTES_PER_SECOND_MIN)
+    .nullable()
+    .optional()
+    .describe('Null: as fast as it goes while reads do not suffer.'),
+  concurrency: z
+    .int()
+    .min(1)
+    .max(CONCURRENCY_MAX)
+    .nullable()
+    .optional()
+    .describe('Copies under way at a time.'),
 };
 
 export const planSchema = z.strictObject({ changes });
@@ -48,18 +62,15 @@ const flag = z.enum(['true', 'false', '1', '0']).transform((text) => text === 't
 
 /** `DELETE /admin/nodes/{id}`. */
 export const nodeRemovalSchema = z.strictObject({
-  /** The node will not come back: what only it holds is given up. */
-  lost: flag.default(false),
+  lost: flag.default(false).meta({
+    description: 'The node will not come back: what only it holds is given up.',
+    wire: { type: 'boolean', default: false },
+  }),
 });
 
 export const idSchema = z.object({ id: z.uuid() });
 
 export const listSchema = z.strictObject({
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, 'expected a whole number')
-    .transform(Number)
-    .pipe(z.number().min(1).max(200))
-    .default(50),
-  cursor: z.string().max(200).optional(),
+  limit: pageLimitSchema(50, 200),
+  cursor: z.string().max(200).optional().describe('The `nextCursor` of the page before.'),
 });

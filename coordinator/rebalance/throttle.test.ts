@@ -8,6 +8,7 @@ import {
   RATE_AT_START,
   RATE_DECREASE,
   RATE_INCREASE,
+  RATE_INCREASE_UNREAD,
   SETTLE_ADJUSTMENTS,
   THROTTLE_RATE_MIN,
 } from './limits.ts';
@@ -33,7 +34,7 @@ const copyTimes = (throttle: Throttle, times: number, p99Ms: number | null) => {
 /** Where reads have left it all there is. */
 const atFullSpeed = (baselineMs: number) => {
   const throttle = new Throttle(baselineMs);
-  adjustTimes(throttle, 200, baselineMs, 1);
+  adjustTimes(throttle, 700, baselineMs, 1);
   expect(isBackingOff(throttle)).toBe(false);
   expect(throttle.concurrency).toBe(CONCURRENCY_DEFAULT);
   return throttle;
@@ -44,6 +45,15 @@ test('where there are reads it starts with one copy at a time, and slowly', () =
   expect(throttle.concurrency).toBe(1);
   expect(throttle.chunksAtOnce).toBe(1);
   expect(throttle.bytesPerSecond).toBe(RATE_AT_START);
+});
+
+test('it begins with what reads are known to leave', () => {
+  expect(new Throttle(BASELINE_MS, 40 * MIB).rateBesideReads).toBe(40 * MIB);
+  expect(new Throttle(BASELINE_MS, 1).rateBesideReads).toBe(THROTTLE_RATE_MIN);
+  const throttle = new Throttle(null, 40 * MIB);
+  expect(throttle.rateBesideReads).toBeNull();
+  throttle.adjust(BASELINE_MS, 100 * MIB);
+  expect(throttle.rateBesideReads).toBe(40 * MIB * RATE_INCREASE);
 });
 
 test('where there are none it copies as fast as it can', () => {
@@ -60,7 +70,7 @@ test('slow reads cost copies at a time and bytes a second, down to the least', (
   throttle.adjust(SLOW_MS, 100 * MIB);
   expect(throttle.concurrency).toBe(CONCURRENCY_DEFAULT / 2);
   expect(throttle.bytesPerSecond).toBe(100 * MIB * RATE_DECREASE);
-  copyTimes(throttle, 60, SLOW_MS);
+  copyTimes(throttle, 100, SLOW_MS);
   expect(throttle.concurrency).toBe(1);
   expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN);
   expect(isBackingOff(throttle)).toBe(true);
@@ -92,16 +102,19 @@ test('a limit that is not reached is no limit: it counts from what is copied', (
 });
 
 test('it goes back step by step, raising what is in the way, when reads are fast or there are none', () => {
-  for (const p99Ms of [BASELINE_MS, null]) {
+  for (const [p99Ms, increase] of [
+    [BASELINE_MS, RATE_INCREASE],
+    [null, RATE_INCREASE_UNREAD],
+  ] as const) {
     const throttle = atFullSpeed(BASELINE_MS);
-    copyTimes(throttle, 40, SLOW_MS);
+    copyTimes(throttle, 100, SLOW_MS);
     throttle.adjust(p99Ms, THROTTLE_RATE_MIN);
-    expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN * RATE_INCREASE);
+    expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN * increase);
     expect(throttle.concurrency).toBe(1);
     throttle.adjust(p99Ms, THROTTLE_RATE_MIN / 2);
-    expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN * RATE_INCREASE);
+    expect(throttle.bytesPerSecond).toBe(THROTTLE_RATE_MIN * increase);
     expect(throttle.concurrency).toBe(2);
-    adjustTimes(throttle, 200, p99Ms, THROTTLE_RATE_MIN / 2);
+    adjustTimes(throttle, 700, p99Ms, THROTTLE_RATE_MIN / 2);
     expect(isBackingOff(throttle)).toBe(false);
   }
 });
@@ -115,6 +128,22 @@ test('reads that were slow before, or take hardly any time, are no reason to slo
   expect(isBackingOff(fast)).toBe(false);
   adjustTimes(fast, 1, LATENCY_FLOOR_MS * LATENCY_FACTOR + 1);
   expect(isBackingOff(fast)).toBe(true);
+});
+
+test('it says how the rate is likely to grow: not at all once reads have been slow', () => {
+  const throttle = new Throttle(BASELINE_MS);
+  expect(throttle.growthPerSecond).toBe(0);
+  copyTimes(throttle, 1, BASELINE_MS);
+  expect(throttle.growthPerSecond).toBeCloseTo(Math.log(RATE_INCREASE) / 2);
+  throttle.setLimits({ bytesPerSecond: RATE_AT_START });
+  copyTimes(throttle, 1, BASELINE_MS);
+  expect(throttle.growthPerSecond).toBe(0);
+  throttle.setLimits({});
+  copyTimes(throttle, 1, BASELINE_MS);
+  expect(throttle.growthPerSecond).toBeGreaterThan(0);
+  copyTimes(throttle, 1, SLOW_MS);
+  copyTimes(throttle, 1, BASELINE_MS);
+  expect(throttle.growthPerSecond).toBe(0);
 });
 
 test('without a value from before, the first one seen is what reads are held to', () => {
@@ -139,7 +168,7 @@ test("the operator's limits are shared by the copies and never exceeded", () => 
   expect(throttle.concurrency).toBe(2);
   expect(throttle.bytesPerSecondEach! * throttle.concurrency).toBe(20 * MIB);
   // Reads may want less than the operator allows, and then get it.
-  copyTimes(throttle, 3 * SETTLE_ADJUSTMENTS, SLOW_MS);
+  copyTimes(throttle, 9 * SETTLE_ADJUSTMENTS, SLOW_MS);
   expect(throttle.bytesPerSecondEach! * throttle.concurrency).toBeLessThan(20 * MIB);
 });
 

@@ -12,9 +12,10 @@ import { type Context, openContext } from '../context.ts';
 import { type DatabaseHandle, openDatabase } from '../database/database.ts';
 import type { Role, Visibility } from '../database/schema.ts';
 import type { Engine } from '../database/test-support/engines.ts';
-import { copyPgliteTemplate } from '../database/test-support/pglite-template.ts';
+import { copyMigratedPglite } from '../database/test-support/pglite-template.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { createChunkId } from '../objects/chunk-id.ts';
+import { documentedFetch } from '../openapi/test-support/documented-answers.ts';
 
 export const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
 export const CLUSTER_SECRET = 'the-cluster-secret-of-the-tests';
@@ -68,7 +69,7 @@ export class Coordinators implements AsyncDisposable {
     const dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-coordinators-'));
     stack.defer(() => rm(dataDir, { recursive: true, force: true }));
     const postgres = engine === 'postgresql' ? stack.use(await TestPostgres.open()) : undefined;
-    if (postgres === undefined) await copyPgliteTemplate(dataDir);
+    if (postgres === undefined) await copyMigratedPglite(dataDir);
     const databaseUrl = await postgres?.createDatabase();
     const opened = new Coordinators(postgres);
     for (let index = 0; index < count; index++) {
@@ -95,7 +96,10 @@ export class Coordinators implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  /** Sends a request to one of the coordinators' API, or to its root when the path begins with two slashes. */
+  /**
+   * Sends a request to one of the coordinators' API, or to its root when the path begins with two slashes. Rejects when the
+   * answer is not what `/openapi.json` says of it.
+   */
   async ask(
     method: string,
     target: string,
@@ -108,7 +112,7 @@ export class Coordinators implements AsyncDisposable {
   ): Promise<Answer> {
     const { token, body, headers = {}, at = 0 } = options;
     const url = this.urls[at]! + (target.startsWith('//') ? target.slice(1) : `/api/v1${target}`);
-    const response = await fetch(url, {
+    const response = await documentedFetch(url, {
       method,
       headers: {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),

@@ -10,9 +10,12 @@ import { isAdmin, mayRead, type Principal, userIdOf } from '../auth/principal.ts
 import { playbackSchema } from '../auth/schema.ts';
 import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
+
 import { creationResponse } from '../idempotency/creation-response.ts';
 import type { CreationAnswer, IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
-import { readJsonBody } from '../json-body.ts';
+
+import { readJsonBody, readJsonFields } from '../json-body.ts';
+
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
 import type { ContentCors } from './content-cors.ts';
@@ -124,7 +127,7 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
   routes.post('/videos/:id/playback-url', async (c) => {
     const id = idOf(c);
     const limits = { bytesMax: JSON_BODY_BYTES_MAX, timeoutMs: deps.bodyIdleTimeoutMs };
-    const { expiresInS } = parseFields(playbackSchema, (await readJsonBody(c, limits)) ?? {});
+    const { expiresInS } = await readJsonFields(c, playbackSchema, limits);
     const issuer = c.get('principal');
     if (!mayRead(issuer, await service.find(id))) throw videoNotFound(id);
     const path = `${urlOf(id)}/content`;

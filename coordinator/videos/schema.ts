@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pageLimitSchema } from '../page-limit.ts';
 import { decodeCursor } from './cursor.ts';
 import { sanitizeFilename } from './filename.ts';
 import { DESCRIPTION_LENGTH_MAX, LIST_LENGTH_DEFAULT, LIST_LENGTH_MAX, TITLE_LENGTH_MAX } from './limits.ts';
@@ -45,28 +46,41 @@ export const videoChangesSchema = z.strictObject({
   filename: filenameSchema.optional(),
   contentType: contentTypeSchema.optional(),
   visibility: visibilitySchema.optional(),
-  /** A user's id, or null; for administrators only. */
-  ownerId: z.uuid().toLowerCase().nullable().optional(),
+  ownerId: z
+    .uuid()
+    .toLowerCase()
+    .nullable()
+    .optional()
+    .describe('A user’s id, or null for nobody’s; for administrators only.'),
 });
 
 /** What a client may say about an upload, in the query or in form fields. An empty title or filename counts as none. */
 export const uploadFieldsSchema = z.strictObject({
-  title: z.preprocess(emptyAsAbsent, titleSchema.optional()),
-  description: descriptionSchema.optional(),
-  filename: z.preprocess(emptyAsAbsent, filenameSchema.optional()),
-  /** `public` when it is absent. */
-  visibility: z.preprocess(emptyAsAbsent, visibilitySchema.optional()),
+  title: z
+    .preprocess(emptyAsAbsent, titleSchema.optional())
+    .optional()
+    .meta({
+      description: 'The name of the file when it is absent.',
+      wire: { type: 'string', maxLength: TITLE_LENGTH_MAX },
+    }),
+  description: descriptionSchema.optional().describe('Text with line breaks.'),
+  filename: z
+    .preprocess(emptyAsAbsent, filenameSchema.optional())
+    .optional()
+    .meta({ description: 'The name under which the video is saved.', wire: { type: 'string' } }),
+  visibility: z
+    .preprocess(emptyAsAbsent, visibilitySchema.optional())
+    .optional()
+    .meta({
+      description: 'Who may read it.',
+      wire: { type: 'string', enum: visibilitySchema.options, default: 'public' },
+    }),
 });
 export type UploadFields = z.infer<typeof uploadFieldsSchema>;
 
 /** The query of `GET /videos`; parameters that mean nothing here are left alone. */
 export const listQuerySchema = z.object({
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, 'expected a whole number')
-    .transform(Number)
-    .pipe(z.number().min(1).max(LIST_LENGTH_MAX))
-    .default(LIST_LENGTH_DEFAULT),
+  limit: pageLimitSchema(LIST_LENGTH_DEFAULT, LIST_LENGTH_MAX),
   cursor: z
     .string()
     .transform((text, context) => {
@@ -75,17 +89,18 @@ export const listQuerySchema = z.object({
       context.addIssue({ code: 'custom', message: 'not a cursor of this list' });
       return z.NEVER;
     })
-    .optional(),
-  /** A user's id, or `me`. */
-  owner: z.union([z.literal('me'), z.uuid().toLowerCase()]).optional(),
+    .optional()
+    .describe('The `nextCursor` of the page before.'),
+  owner: z
+    .union([z.literal('me'), z.uuid().toLowerCase()])
+    .optional()
+    .describe('Only videos of this user: an id, or `me`.'),
 });
 
 /** The query of a video's bytes; what it means is decided by the routes. */
 export const contentQuerySchema = z.object({
-  /** Offers the bytes as a file to save. */
-  download: z.literal('1').optional(),
-  /** Of a signed address. */
-  'x-grant': z.string().optional(),
+  download: z.literal('1').optional().describe('Offers the bytes as a file to save.'),
+  'x-grant': z.string().optional().describe('Of a signed address, in place of credentials.'),
 });
 
 /** A video as the API shows it. */
@@ -97,12 +112,14 @@ export const videoSchema = z.object({
   description: z.string(),
   filename: z.string().nullable(),
   contentType: z.string(),
-  size: z.int().positive(),
-  /** Hex; null as long as it has not been computed, which happens after a direct upload. */
+  size: z.int().positive().describe('Bytes.'),
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
-    .nullable(),
+    .nullable()
+    .describe(
+      'Of the bytes, hex; null as long as it has not been computed, which happens after a direct upload.',
+    ),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
   links: z.object({ content: z.string() }),

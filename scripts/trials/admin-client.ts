@@ -61,15 +61,20 @@ export class AdminRefusal extends Error {
   }
 }
 
+/** How requests are sent; `fetch` is one. */
+type Send = (url: string, init: RequestInit) => Promise<Response>;
+
 /** The admin API of a coordinator. Rejections are AdminRefusals, or what fetch rejects with. */
 export class AdminClient {
   readonly #url: () => string;
   readonly #token: string;
+  readonly #send: Send;
 
   /** The URL is asked for anew for each request: a coordinator that is started again may have another one. */
-  constructor(url: () => string, token: string) {
+  constructor(url: () => string, token: string, send: Send = fetch) {
     this.#url = url;
     this.#token = token;
+    this.#send = send;
   }
 
   async nodes(): Promise<AdminNode[]> {
@@ -251,7 +256,7 @@ export class AdminClient {
     schema: Schema,
     body?: unknown,
   ): Promise<z.infer<Schema>> {
-    const response = await fetch(`${this.#url()}/api/v1/admin${path}`, {
+    const response = await this.#send(`${this.#url()}/api/v1/admin${path}`, {
       method,
       headers: {
         authorization: `Bearer ${this.#token}`,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
+import { copyMadeOnce } from './made-once.ts';
 
 const run = promisify(execFile);
 const DEBIAN_ROOT = '/usr/lib/postgresql';
@@ -52,11 +53,7 @@ export class TestPostgres implements AsyncDisposable {
     try {
       const installed = source === 'embedded' ? undefined : installedBin();
       const bin = installed ?? (await embeddedBin(directory, account));
-      const arguments_ = ['-D', path.join(directory, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8'];
-      await run(path.join(bin, 'initdb'), [...arguments_, '--locale=C', '--no-sync'], {
-        ...account,
-        env: serverEnvironment(),
-      });
+      await fillDataDirectory(path.join(directory, 'data'), bin, account);
       const postgres = new TestPostgres(directory, bin, account);
       await postgres.start();
       return postgres;
@@ -130,6 +127,28 @@ export class TestPostgres implements AsyncDisposable {
 
   // A test runner that exits early must not leave a server behind.
   readonly #kill = () => void this.#server?.kill('SIGQUIT');
+}
+
+/** By `initdb`, the first time for that version and user. */
+async function fillDataDirectory(data: string, bin: string, account: Account | undefined): Promise<void> {
+  const { stdout: version } = await run(path.join(bin, 'postgres'), ['--version'], { ...account });
+  const uid = account?.uid ?? process.getuid?.() ?? 0;
+  const name = `${version.trim().replaceAll(/[^\w.]+/g, '-')}-${uid}`;
+  await copyMadeOnce(name, data, async (made) => {
+    // The user may have no way into the directory of caches.
+    const own = await mkdtemp(path.join(tmpdir(), 'orbit-pg-'));
+    try {
+      if (account !== undefined) await chown(own, account.uid, account.gid);
+      const settings = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
+      await run(path.join(bin, 'initdb'), ['-D', path.join(own, 'data'), ...settings], {
+        ...account,
+        env: serverEnvironment(),
+      });
+      await run('cp', ['-Rp', `${path.join(own, 'data')}/.`, made]);
+    } finally {
+      await rm(own, { recursive: true, force: true });
+    }
+  });
 }
 
 function serverEnvironment(): NodeJS.ProcessEnv {

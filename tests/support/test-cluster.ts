@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { copyMigratedPglite } from '../../coordinator/database/test-support/pglite-template.ts';
+import { documentedFetch } from '../../coordinator/openapi/test-support/documented-answers.ts';
 import { systemClock } from '../../lib/clock/clock.ts';
 import { parseSizeBytes } from '../../lib/config/units.ts';
 import {
@@ -46,7 +48,7 @@ export class TestCluster implements AsyncDisposable {
 
   private constructor(cluster: Cluster) {
     this.cluster = cluster;
-    this.admin = new AdminClient(() => cluster.url, ADMIN_TOKEN);
+    this.admin = new AdminClient(() => cluster.url, ADMIN_TOKEN, documentedFetch);
     this.direct = new DirectNodes(cluster.secret);
     this.checker = new PlacementChecker(this.admin, this.direct, async () => this.#ledger.videos);
     const chunkSize = cluster.options.coordinatorEnv?.CHUNK_SIZE;
@@ -56,6 +58,8 @@ export class TestCluster implements AsyncDisposable {
 
   static async start(options: Partial<ClusterOptions> = {}): Promise<TestCluster> {
     const dataDir = await mkdtemp(join(tmpdir(), 'orbitvids-test-'));
+    // What a first start does is tested by itself (`run-app.test.ts`).
+    if (options.databaseUrl === undefined) await copyMigratedPglite(join(dataDir, 'coordinator'));
     const cluster = await Cluster.start({
       dataDir,
       nodeCount: 5,
@@ -84,11 +88,11 @@ export class TestCluster implements AsyncDisposable {
     return this.cluster.options.dataDir;
   }
 
-  /** Sends a request with the admin token to the public API. */
+  /** Sends a request with the admin token to the public API, and holds the answer to its document. */
   api(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
     if (!headers.has('authorization')) headers.set('authorization', `Bearer ${ADMIN_TOKEN}`);
-    return fetch(`${this.url}/api/v1${path}`, { ...init, headers });
+    return documentedFetch(`${this.url}/api/v1${path}`, { ...init, headers });
   }
 
   async upload(body: Uint8Array<ArrayBuffer>, query = ''): Promise<Video> {

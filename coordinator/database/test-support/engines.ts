@@ -3,13 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TestPostgres } from '../../../tests/support/postgres.ts';
 import { type DatabaseHandle, openDatabase } from '../database.ts';
-import { copyPgliteTemplate } from './pglite-template.ts';
+import { copyMigratedPglite, UNSYNCED_PGLITE } from './pglite-template.ts';
 import { silentLogger } from './silent-logger.ts';
 
-export { silentLogger };
-
-/** For `openDatabase`: PGlite that does not wait for the disk. */
-export const UNSYNCED_PGLITE = new URL('./unsynced-pglite.ts', import.meta.url);
+export { silentLogger, UNSYNCED_PGLITE };
 
 /** Every suite about SQL runs on both: `describe.each(ENGINES)`. */
 export const ENGINES = ['pglite', 'postgresql'] as const;
@@ -21,7 +18,7 @@ export async function openTestDatabase(engine: Engine): Promise<DatabaseHandle> 
   const dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
   let databaseUrl: string | undefined;
-  if (engine === 'pglite') await copyPgliteTemplate(dataDir);
+  if (engine === 'pglite') await copyMigratedPglite(dataDir);
   else databaseUrl = await stack.use(await TestPostgres.open()).createDatabase();
   const handle = stack.use(
     await openDatabase({ dataDir, databaseUrl, logger: silentLogger, pgliteEntry: UNSYNCED_PGLITE }),

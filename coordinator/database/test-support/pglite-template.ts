@@ -1,36 +1,49 @@
-import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyMadeOnce } from '../../../tests/support/made-once.ts';
+import { openDatabase } from '../database.ts';
 import { openPglite } from '../pglite.ts';
+import { silentLogger } from './silent-logger.ts';
 
-const NODE_MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+const MANIFEST = new URL('../../../node_modules/@electric-sql/pglite/package.json', import.meta.url);
+const SOURCES = fileURLToPath(new URL('..', import.meta.url));
 
-/**
- * Makes the data directory one where PGlite was started before, which saves each test the seconds that a first
- * start takes. The copied directory is made once for a version of PGlite, and kept where tools keep their caches.
- */
-export async function copyPgliteTemplate(dataDir: string): Promise<void> {
-  const manifest = await readFile(path.join(NODE_MODULES, '@electric-sql/pglite/package.json'), 'utf8');
-  const { version } = JSON.parse(manifest) as { version: string };
-  const cache = path.join(NODE_MODULES, '.cache', 'orbitvids');
-  const template = path.join(cache, `pglite-${version}`);
-  if (!existsSync(template)) await makeTemplate(cache, template);
-  await mkdir(dataDir, { recursive: true });
-  await cp(template, path.join(dataDir, 'database'), { recursive: true });
+/** For `openDatabase`: PGlite that does not wait for the disk. */
+export const UNSYNCED_PGLITE = new URL('./unsynced-pglite.ts', import.meta.url);
+
+/** Makes the data directory one where PGlite was started before, and is without tables. */
+export async function copyEmptyPglite(dataDir: string): Promise<void> {
+  const key = await hashOf([fileURLToPath(MANIFEST), path.join(SOURCES, 'pglite.ts')]);
+  await copyMadeOnce(`pglite-empty-${key}`, dataDir, async (made) => {
+    const pglite = await openPglite({ dataDir: made, onLogLine: () => {} });
+    await pglite.close();
+  });
 }
 
-async function makeTemplate(cache: string, template: string): Promise<void> {
-  await mkdir(cache, { recursive: true });
-  const directory = await mkdtemp(path.join(cache, 'new-'));
-  try {
-    const pglite = await openPglite({ dataDir: directory, onLogLine: () => {} });
-    await pglite.close();
-    // Another test may have been faster; then its directory serves as well.
-    await rename(path.join(directory, 'database'), template).catch((error: unknown) => {
-      if (!existsSync(template)) throw error;
+/** Makes the data directory one where a coordinator was started before: with all tables, and nothing in them. */
+export async function copyMigratedPglite(dataDir: string): Promise<void> {
+  const migrations = (await readdir(path.join(SOURCES, 'migrations'))).sort();
+  const key = await hashOf([
+    fileURLToPath(MANIFEST),
+    ...['pglite.ts', 'migrate.ts', ...migrations.map((file) => `migrations/${file}`)].map((file) =>
+      path.join(SOURCES, file),
+    ),
+  ]);
+  await copyMadeOnce(`pglite-migrated-${key}`, dataDir, async (made) => {
+    await copyEmptyPglite(made);
+    const database = await openDatabase({
+      dataDir: made,
+      logger: silentLogger,
+      pgliteEntry: UNSYNCED_PGLITE,
     });
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+    await database[Symbol.asyncDispose]();
+  });
+}
+
+async function hashOf(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(await readFile(file));
+  return hash.digest('hex').slice(0, 16);
 }
