@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConfigError, readConfig } from '../lib/config/read-config.ts';
-import { durationMs, sizeBytes } from '../lib/config/units.ts';
+import { durationMs, sizeBytes, webOrigins } from '../lib/config/units.ts';
 import { isAppError } from '../lib/errors/app-error.ts';
 import { assertStrong } from './auth/password-rules.ts';
 import { emailSchema, newPasswordSchema } from './auth/schema.ts';
@@ -56,6 +56,18 @@ const environmentSchema = z.object({
     .transform((text) => text.split(',').map((part) => part.trim().replace(/\/$/, '')))
     .pipe(z.array(z.url({ protocol: /^http$/ })))
     .default([]),
+  /** Under which addresses clients reach storage nodes, for those where it is not the nodes' own URL. */
+  NODE_PUBLIC_URLS: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .filter((part) => part.trim() !== '')
+        .map((part) => part.split('=', 2).map((url) => url.trim().replace(/\/$/, '')) as [string, string]),
+    )
+    .pipe(z.array(z.tuple([z.url({ protocol: /^http$/ }), z.url({ protocol: /^https?$/ })])))
+    .transform((pairs): ReadonlyMap<string, string> => new Map(pairs)),
   /** Host name or address under which storage nodes reach this machine. */
   ADVERTISE_HOST: z.string().optional(),
   /** Port on which storage nodes fetch new chunks; 0 picks a free one. */
@@ -68,6 +80,16 @@ const environmentSchema = z.object({
       message: 'must be a whole number of MiB from 1 to 8',
     })
     .default(8 * MIB),
+  /** Whether videos may be fetched from URLs at addresses of private networks, and of this machine. */
+  IMPORT_ALLOW_PRIVATE: onOrOff('off'),
+  /** From which ports; `*` for any. */
+  IMPORT_PORTS: z
+    .string()
+    .default('80,443')
+    .refine((text) => text === '*' || /^\d{1,5}( *, *\d{1,5})*$/.test(text), {
+      message: 'expected ports such as 80,443, or *',
+    })
+    .transform((text) => (text === '*' ? null : new Set(text.split(',').map(Number)))),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
   /** What each user may store unless an administrator says otherwise; 0 for no limit. */
   QUOTA_BYTES: sizeBytes().default(0),
@@ -79,18 +101,7 @@ const environmentSchema = z.object({
   /** Whether whoever has no account may read what is public or unlisted. */
   ANONYMOUS_READ: onOrOff('on'),
   /** Which other origins may use the API from a browser; `*` for all. */
-  CORS_ORIGINS: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== ''),
-    )
-    .refine((origins) => origins.every((origin) => origin === '*' || URL.parse(origin)?.origin === origin), {
-      message: 'expected origins such as https://videos.example, or *',
-    }),
+  CORS_ORIGINS: webOrigins(),
   HEALTH_INTERVAL: duration(1).default(1000),
   DOWN_AFTER: duration(1).default(10_000),
   CENSUS_INTERVAL: duration(1).default(1_800_000),

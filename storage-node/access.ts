@@ -8,27 +8,29 @@ import { type SignatureVerdict, type SigningKey, verifyTarget } from '../lib/sig
 /** What a node's requests carry between middleware and handlers. */
 export interface NodeEnv {
   Bindings: HttpBindings;
-  Variables: { requestId: string };
+  /** `claims`: what was signed beside method and target. */
+  Variables: { requestId: string; claims: Readonly<Record<string, unknown>> };
 }
 
 /** Checks a request's method and target. */
 export type VerifySignature = (method: string, target: string, nowS: number) => SignatureVerdict;
 
-/** Throws unless the request's method and target are signed and have not expired. */
+/** The claims of a request. Throws unless its method and target are signed and have not expired. */
 export function assertSigned(
   { method = '', url = '' }: Pick<IncomingMessage, 'method' | 'url'>,
   verify: VerifySignature,
   clock: Clock,
-): void {
+): Readonly<Record<string, unknown>> {
   const verdict = verify(method, url, Math.floor(clock.nowMs() / 1000));
   if (!verdict.ok) throw REFUSALS[verdict.reason]();
+  return verdict.claims;
 }
 
 /** Lets a request pass only if its method and target are signed with the key and have not expired. */
 export function requireSignature(key: SigningKey, clock: Clock): MiddlewareHandler<NodeEnv> {
   const verify: VerifySignature = (method, target, nowS) => verifyTarget([key], method, target, nowS);
   return async (context, next) => {
-    assertSigned(context.env.incoming, verify, clock);
+    context.set('claims', assertSigned(context.env.incoming, verify, clock));
     await next();
   };
 }

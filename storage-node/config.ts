@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { ConfigError, readConfig } from '../lib/config/read-config.ts';
-import { durationMs, sizeBytes } from '../lib/config/units.ts';
+import { durationMs, sizeBytes, webOrigins } from '../lib/config/units.ts';
 import { CHUNK_BYTES_MAX, SCRUB_INTERVAL_DEFAULT_MS, SCRUB_RATE_DEFAULT_BYTES } from './limits.ts';
 import { EMPTY_REPOSITORY_BYTES, storedBytes } from './repository/capacity.ts';
 
@@ -24,6 +24,8 @@ const nodeConfigSchema = z.object({
   WEIGHT: z.coerce.number().int().min(0).max(1_000_000).default(1),
   JOIN: baseUrl.optional(),
   ADVERTISE_URL: baseUrl.optional(),
+  /** Whose web pages may send parts of direct uploads; a signed URL is needed in any case. */
+  CORS_ORIGINS: webOrigins(),
   CLUSTER_SECRET: z
     .string({ error: `required: the secret all servers share, at least ${SECRET_LENGTH_MIN} characters` })
     .min(SECRET_LENGTH_MIN, `expected at least ${SECRET_LENGTH_MIN} characters`),

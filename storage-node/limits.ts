@@ -50,6 +50,14 @@ export const SOURCE_CONNECT_TIMEOUT_MS = 3000;
 /** As many as one range pull uses. */
 export const SOURCE_IDLE_CONNECTIONS = 16;
 
+/** Parts of direct uploads that are received and handed on at the same time; further ones wait in order. */
+export const PART_BUFFERS = 4;
+/** Clients that may wait for that; one more is refused. */
+export const PARTS_WAITING_MAX = 64;
+/** How long another node may take to fetch and store a part, and how much longer once a quorum has it. */
+export const PART_COPY_TIMEOUT_MS = 15_000;
+export const PART_STRAGGLER_TIMEOUT_MS = 5000;
+
 /** Objects whose SHA-256 is being computed here. */
 export const DIGEST_SESSIONS_MAX = 8;
 /** How long one of them is remembered that nobody goes on with. */

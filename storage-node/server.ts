@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import type { ByteClient } from '../lib/byte-client/byte-client.ts';
+import type { BufferPool } from '../lib/bytes/buffer-pool.ts';
 import type { Clock } from '../lib/clock/clock.ts';
 import { AppError } from '../lib/errors/app-error.ts';
 import { createDirectHandler } from '../lib/http/direct-routes.ts';
@@ -22,6 +23,9 @@ import type { NodeIdentity } from './identity.ts';
 import { KEEP_ALIVE_TIMEOUT_MS, SEND_IDLE_TIMEOUT_MS } from './limits.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { createNodeRoutes } from './node-routes.ts';
+import { PartOffers } from './parts/part-offers.ts';
+import { allowPartOrigins, createPartRoutes } from './parts/part-routes.ts';
+import { PartService } from './parts/part-service.ts';
 import { createRangeRoutes } from './ranges/range-routes.ts';
 import type { VideoRepository } from './repository/video-repository.ts';
 import { createScrubRoutes } from './scrub/scrub-routes.ts';
@@ -36,6 +40,10 @@ export interface NodeAppOptions {
   /** Talks to other nodes. */
   readonly client: Pick<ByteClient, 'request'>;
   readonly scrubber: Pick<Scrubber, 'status' | 'control'>;
+  /** For parts of direct uploads. */
+  readonly partBuffers: BufferPool;
+  /** Of web pages that may send such parts; `['*']` for all. */
+  readonly corsOrigins: readonly string[];
   /** Signs and verifies requests. */
   readonly key: SigningKey;
   /** Aborts when the server stops. */
@@ -63,6 +71,7 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
     context.text(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
   );
 
+  allowPartOrigins(app, options.corsOrigins);
   app.use(requireSignature(options.key, clock));
   app.use(async (context, next) => {
     const startedMs = clock.monotonicMs();
@@ -75,6 +84,9 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
     );
   });
   app.route('/chunks', createChunkRoutes(options));
+  const offers = new PartOffers();
+  const parts = new PartService({ ...options, buffers: options.partBuffers, offers });
+  app.route('/parts', createPartRoutes({ ...options, parts }));
   app.route('/ranges', createRangeRoutes(options));
   app.route('/digests', createDigestRoutes({ hashes: new ObjectHashes(options) }));
   app.route('/', createScrubRoutes(options));
@@ -87,5 +99,5 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
     keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
     sendIdleTimeoutMs: SEND_IDLE_TIMEOUT_MS,
   });
-  return { fetch: app.fetch, direct: createDirectHandler([sender], { problems }), lane };
+  return { fetch: app.fetch, direct: createDirectHandler([sender, offers], { problems }), lane };
 }

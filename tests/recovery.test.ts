@@ -81,10 +81,13 @@ it('brings back every video as it was, and none that was deleted', async () => {
   await edit(uploaded[2]!.id, { title: 'Second' });
   await edit(uploaded[2]!.id, { title: 'Third — ünïcode', filename: 'third.webm' });
   expect((await cluster.api(`/videos/${deleted.id}`, { method: 'DELETE' })).status).toBe(204);
-  // Four data chunks, one each of the others, and three records with one copy less at worst.
+  const captions = `/videos/${uploaded[1]!.id}/attachments/en.vtt`;
+  const attached = await cluster.api(`${captions}?language=en`, { method: 'PUT', body: 'WEBVTT\n' });
+  expect(attached.status).toBe(201);
+  // Four data chunks, one each of the others and of the captions, and three records with one copy less at worst.
   await expect
     .poll(async () => [...(await cluster.holders()).values()].map((nodes) => nodes.length), PATIENT)
-    .toEqual(Array(9).fill(3));
+    .toEqual(Array(10).fill(3));
   const before = await describeAll();
   const holdersBefore = await cluster.holders();
 
@@ -106,17 +109,17 @@ it('brings back every video as it was, and none that was deleted', async () => {
   const size = large.length + small.length + 2 * MIB;
   expect(report).toMatchObject({
     videos: { recovered: 3, bytes: size },
-    chunks: { complete: 9, short: 0, missing: 0 },
+    chunks: { complete: 10, short: 0, missing: 0 },
     incompleteVideos: { total: 0 },
     damagedRecords: { total: 0 },
     doubtful: { total: 0 },
     strays: { chunks: 0 },
-    ring: { movedSlots: 0, copiesInPlace: 27, copiesWanted: 27 },
+    ring: { movedSlots: 0, copiesInPlace: 30, copiesWanted: 30 },
     undecided: [],
     written: true,
   });
-  // Three owners of every range that holds one of the nine chunks; two may lie in the same.
-  expect(report.ring!.inferredSlots).toBeLessThanOrEqual(27);
+  // Three owners of every range that holds one of the ten chunks; two may lie in the same.
+  expect(report.ring!.inferredSlots).toBeLessThanOrEqual(30);
   expect(report.ring!.inferredSlots).toBeGreaterThanOrEqual(18);
 
   await cluster.cluster.startCoordinator();
@@ -124,6 +127,8 @@ it('brings back every video as it was, and none that was deleted', async () => {
   expect(await describeAll()).toEqual(before);
   for (const { id, sha256: digest } of before) expect(sha256(await cluster.download(id))).toBe(digest);
   expect((await cluster.api(`/videos/${deleted.id}`)).status).toBe(404);
+  const found = await cluster.api(captions);
+  expect([await found.text(), found.headers.get('etag')]).toEqual(['WEBVTT\n', attached.headers.get('etag')]);
   // The sweep, which runs three times a second, finds nothing to remove; changes and uploads go on.
   await edit(uploaded[1]!.id, { title: 'Changed' });
   const later = await cluster.upload(large.subarray(0, 9 * MIB));

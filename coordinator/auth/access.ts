@@ -77,13 +77,26 @@ export const ACCESS = {
   'HEAD /api/v1/videos/{id}/content': player,
   'POST /api/v1/videos/{id}/playback-url': reader,
 
-  // Whose an upload is, its handlers ask.
+  'GET /api/v1/videos/{id}/attachments': reader,
+  'GET /api/v1/videos/{id}/attachments/{name}': player,
+  'PUT /api/v1/videos/{id}/attachments/{name}': owner,
+  'DELETE /api/v1/videos/{id}/attachments/{name}': owner,
+
+  'POST /api/v1/videos/import': uploader,
+  'GET /api/v1/imports/{id}': uploader,
+  'DELETE /api/v1/imports/{id}': uploader,
+
+  // Whose an upload is, its handlers ask; somebody else's is not there.
   'POST /api/v1/uploads': uploader,
   'GET /api/v1/uploads/{id}': uploader,
   'HEAD /api/v1/uploads/{id}': uploader,
   'PATCH /api/v1/uploads/{id}': uploader,
   'DELETE /api/v1/uploads/{id}': uploader,
   'POST /api/v1/uploads/{id}': uploader,
+  'POST /api/v1/uploads/direct': uploader,
+  'GET /api/v1/uploads/direct/{id}': uploader,
+  'DELETE /api/v1/uploads/direct/{id}': uploader,
+  'POST /api/v1/uploads/direct/{id}/complete': uploader,
 
   'GET /api/v1/movies': reader,
   'POST /api/v1/movies': admin,

@@ -1,4 +1,6 @@
 import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
+import type { ImportState } from '../imports/schema.ts';
+import type { AttachmentKind } from '../videos/attachment.ts';
 
 /**
  * The tables as Kysely sees them. On both engines bigint arrives as a number (never beyond 2^53-1), timestamps
@@ -12,6 +14,11 @@ export interface Schema {
   chunks: ChunksTable;
   record_writes: RecordWritesTable;
   videos: VideosTable;
+  direct_uploads: DirectUploadsTable;
+  direct_parts: DirectPartsTable;
+  attachments: AttachmentsTable;
+  idempotency_keys: IdempotencyKeysTable;
+  imports: ImportsTable;
   leases: LeasesTable;
   ring: RingTable;
   coordinators: CoordinatorsTable;
@@ -133,6 +140,87 @@ export interface VideosTable {
   version: Generated<number>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
+}
+
+/** Videos whose bytes clients send to the storage nodes themselves. Its id is that of the object. */
+export interface DirectUploadsTable {
+  id: string;
+  video_id: string;
+  owner_id: string | null;
+  size: number;
+  part_bytes: number;
+  /** Three random bytes: part of the ids of its chunks. */
+  nonce: Uint8Array;
+  /** What the client says that the bytes have. */
+  sha256: Uint8Array | null;
+  /** JSON. */
+  metadata: string;
+  created_at: Generated<Date>;
+  completed_at: Date | null;
+}
+
+/** Which node takes a part. A chunk id is made of index and attempt, so each is good at one node alone. */
+export interface DirectPartsTable {
+  upload_id: string;
+  index: number;
+  attempt: number;
+  node_id: string;
+}
+
+/** Uploads that coordinators fetch from URLs. */
+export interface ImportsTable {
+  id: string;
+  owner_id: string | null;
+  url: string;
+  /** JSON. */
+  metadata: string;
+  /** That the video is going to have. */
+  video_id: string;
+  state: Generated<ImportState>;
+  received_bytes: Generated<number>;
+  total_bytes: number | null;
+  attempts: Generated<number>;
+  error_code: string | null;
+  error_detail: string | null;
+  /** The coordinator that runs it. */
+  holder: string | null;
+  lease_expires_at: Date | null;
+  /** Not to be begun before. */
+  due_at: Generated<Date>;
+  created_at: Generated<Date>;
+  updated_at: Generated<Date>;
+}
+
+/** Requests that must not make a second thing when they are repeated. */
+export interface IdempotencyKeysTable {
+  /** A user's id, or `operator`. */
+  owner: string;
+  key: string;
+  /** SHA-256 of what makes it this request. */
+  fingerprint: Uint8Array;
+  /** Of what it makes. */
+  resource_id: string;
+  /** JSON; null until it was made. */
+  answer: string | null;
+  /** The request that makes it, by an id of its own. */
+  holder: string;
+  lease_expires_at: Date;
+  expires_at: Date;
+}
+
+export interface AttachmentsTable {
+  object_id: string;
+  video_id: string;
+  /** The video's. */
+  owner_id: string | null;
+  name: string;
+  kind: AttachmentKind;
+  language: string | null;
+  label: string | null;
+  content_type: string;
+  size: number;
+  sha256: Uint8Array;
+  created_at: Generated<Date>;
 }
 
 export interface LeasesTable {

@@ -97,6 +97,7 @@ function pathParameters(path: string, { pathExample }: Description): Json[] {
     in: 'path',
     required: true,
     ...(name === 'id' && { description: 'The id, a UUID.' }),
+    ...(name === 'name' && { description: 'Up to 100 letters, digits, dots, dashes and underscores.' }),
     schema: { type: 'string', ...(name === 'id' && { format: 'uuid' }) },
     examples: exampleOf(pathExample?.[name!], true),
   }));

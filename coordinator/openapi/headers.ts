@@ -79,6 +79,11 @@ const REQUEST_HEADERS = {
     example: '8',
   },
   'X-HTTP-Method-Override': { description: 'What is meant: `PATCH`, `HEAD` or `DELETE`.', example: 'PATCH' },
+  'Idempotency-Key': {
+    description:
+      'Any text of one’s own: a repeated request with it makes no second thing, and gets the first answer.',
+    example: '5f3c1c5e-3f4d-4d6e-9f4e-1b0a6c1f8d2a',
+  },
   'Last-Event-ID': {
     description: 'The id of the last event that was received: what came after it is sent first.',
     example: '4711',

@@ -1,8 +1,11 @@
 import type { z } from 'zod';
+import { attachmentSchema } from '../attachments/schema.ts';
 import type { Operation } from '../auth/access.ts';
 import { userSchema } from '../auth/schema.ts';
 import { movieSchema } from '../catalog/schema.ts';
 import { nodeReportSchema } from '../cluster/answer-schema.ts';
+import { directUploadSchema } from '../direct-uploads/schema.ts';
+import { importSchema } from '../imports/schema.ts';
 import { planReportSchema, rebalanceReportSchema } from '../rebalance/answer-schema.ts';
 import { repairStatusSchema } from '../repair/answer-schema.ts';
 import { uploadSchema } from '../uploads/schema.ts';
@@ -10,6 +13,7 @@ import { videoSchema } from '../videos/schema.ts';
 import type { Description } from './description.ts';
 import { ACCOUNTS, USERS } from './operations/accounts.ts';
 import { CLUSTER } from './operations/cluster.ts';
+import { ATTACHMENTS, DIRECT_UPLOADS } from './operations/direct-uploads.ts';
 import { MOVIES } from './operations/movies.ts';
 import { REBALANCES } from './operations/rebalances.ts';
 import { REPAIR } from './operations/repair.ts';
@@ -21,6 +25,8 @@ import { VIDEOS } from './operations/videos.ts';
 export const GROUPS = [
   VIDEOS,
   UPLOADS,
+  DIRECT_UPLOADS,
+  ATTACHMENTS,
   MOVIES,
   ACCOUNTS,
   USERS,
@@ -34,6 +40,8 @@ export const GROUPS = [
 export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
   ...VIDEOS.operations,
   ...UPLOADS.operations,
+  ...DIRECT_UPLOADS.operations,
+  ...ATTACHMENTS.operations,
   ...MOVIES.operations,
   ...ACCOUNTS.operations,
   ...USERS.operations,
@@ -48,6 +56,9 @@ export const NAMED_ANSWERS: Readonly<Record<string, z.ZodType>> = {
   Video: videoSchema,
   Upload: uploadSchema,
   Movie: movieSchema,
+  Attachment: attachmentSchema,
+  DirectUpload: directUploadSchema,
+  Import: importSchema,
   User: userSchema,
   Node: nodeReportSchema,
   Plan: planReportSchema,

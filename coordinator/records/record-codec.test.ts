@@ -34,8 +34,29 @@ function recordOf(chunkCount: number, video: Partial<VideoRecord['video']> = {})
       updatedAt: new Date('2026-02-02T03:04:05.000Z'),
       ...video,
     },
+    attachments: [],
   };
 }
+
+test('attachments come back with their chunks', async () => {
+  const [attached] = recordOf(2).chunks;
+  const objectId = '0197a3c2-5d1e-7b44-9c0f-333333333333';
+  const id = createChunkId(objectId, 0, randomBytes(4));
+  const attachment = {
+    ...{
+      objectId,
+      name: 'en.vtt',
+      kind: 'captions' as const,
+      language: 'en',
+      label: null,
+      contentType: 'text/vtt',
+    },
+    ...{ size: attached!.length, sha256: Uint8Array.from(randomBytes(32)), createdAt: new Date(1e12) },
+    chunks: [{ id, position: positionOf(id), length: attached!.length, checksum: 7 }],
+  };
+  const record = { ...recordOf(2), attachments: [attachment] };
+  expect(await decodeRecord([await encodeRecord(record)])).toEqual(record);
+});
 
 test.each([0, 1, 200, 201, 5000])('a record of %i chunks comes back as it went in', async (chunkCount) => {
   const record = recordOf(chunkCount, { description: 'x\n'.repeat(10_000), filename: 'a "b".mp4' });

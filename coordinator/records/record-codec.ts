@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { positionOf } from '../../lib/hashring/index.ts';
 import { prefixOf } from '../objects/chunk-id.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
+import type { Attachment } from '../videos/attachment.ts';
 import { DOCUMENT_BYTES_MAX, INLINE_CHUNKS_MAX, LINE_CHUNKS_MAX, LINE_LENGTH_MAX } from './limits.ts';
 import { type RecordCluster, type RecordHead, recordChunksSchema, recordHeadSchema } from './video-record.ts';
 
@@ -17,7 +18,10 @@ export interface VideoRecord {
   readonly sha256: Uint8Array | null;
   readonly chunks: readonly ChunkRef[];
   readonly video: RecordHead['video'];
+  readonly attachments: readonly Attachment[];
 }
+
+type NamedChunk = readonly [tail: string, length: number, checksum: number];
 
 export type RecordFault = 'damaged' | 'unknown_format';
 
@@ -54,10 +58,10 @@ export async function decodeRecord(pieces: Iterable<Uint8Array>): Promise<VideoR
       continue;
     }
     const prefix = prefixOf(head.objectId);
-    for (const [tail, length, checksum] of check(recordChunksSchema, parseJson(line))) {
-      const id = tail.length === 16 ? prefix + tail : tail;
-      chunks.push({ id, position: positionOf(id), length, checksum });
-      sum += length;
+    for (const named of check(recordChunksSchema, parseJson(line))) {
+      const chunk = chunkOf(prefix, named);
+      chunks.push(chunk);
+      sum += chunk.length;
     }
   }
   if (head === undefined) throw new RecordError('damaged', 'the record is empty');
@@ -65,10 +69,22 @@ export async function decodeRecord(pieces: Iterable<Uint8Array>): Promise<VideoR
     throw new RecordError('damaged', 'the record does not name all chunks of the video');
   }
   const { cluster, objectId, size, sha256, video } = head;
-  return { cluster, objectId, size, sha256, chunks, video };
+  const attachments = head.attachments.map((attachment) => ({
+    ...attachment,
+    chunks: attachment.chunks.map((named) => chunkOf(prefixOf(attachment.objectId), named)),
+  }));
+  return { cluster, objectId, size, sha256, chunks, video, attachments };
 }
 
-function* linesOf({ cluster, objectId, size, sha256, chunks, video }: VideoRecord): Generator<string> {
+function* linesOf({
+  cluster,
+  objectId,
+  size,
+  sha256,
+  chunks,
+  video,
+  attachments,
+}: VideoRecord): Generator<string> {
   const head = {
     format: 1,
     kind: 'video',
@@ -78,19 +94,30 @@ function* linesOf({ cluster, objectId, size, sha256, chunks, video }: VideoRecor
     sha256: sha256 && Buffer.from(sha256).toString('hex'),
     chunkCount: chunks.length,
     video,
+    ...(attachments.length > 0 && {
+      attachments: attachments.map((attachment) => ({
+        ...attachment,
+        sha256: Buffer.from(attachment.sha256).toString('hex'),
+        chunks: attachment.chunks.map((chunk) => nameOf(prefixOf(attachment.objectId), chunk)),
+      })),
+    }),
   };
   yield `${JSON.stringify(head)}\n`;
   const prefix = prefixOf(objectId);
   for (let start = 0; start < chunks.length; start += LINE_CHUNKS_MAX) {
-    const line = chunks
-      .slice(start, start + LINE_CHUNKS_MAX)
-      .map(({ id, length, checksum }) => [
-        id.startsWith(prefix) ? id.slice(prefix.length) : id,
-        length,
-        checksum,
-      ]);
+    const line = chunks.slice(start, start + LINE_CHUNKS_MAX).map((chunk) => nameOf(prefix, chunk));
     yield `${JSON.stringify(line)}\n`;
   }
+}
+
+/** As a record writes it: what its object's id says already is left out. */
+function nameOf(prefix: string, { id, length, checksum }: ChunkRef): NamedChunk {
+  return [id.startsWith(prefix) ? id.slice(prefix.length) : id, length, checksum];
+}
+
+function chunkOf(prefix: string, [tail, length, checksum]: NamedChunk): ChunkRef {
+  const id = tail.length === 16 ? prefix + tail : tail;
+  return { id, position: positionOf(id), length, checksum };
 }
 
 async function* inflatedLines(pieces: Iterable<Uint8Array>): AsyncGenerator<string> {

@@ -110,7 +110,11 @@ export class RecoveryRepository {
         })),
       )
       .execute();
-    const rows = records.flatMap(({ objectId, chunks, record }) => [
+    await this.#insertAttachments(records);
+    const rows = records.flatMap(({ objectId, chunks, record, attachments }) => [
+      ...attachments.flatMap((attachment) =>
+        attachment.chunks.map((chunk, index) => ({ objectId: attachment.objectId, index, ...chunk })),
+      ),
       ...chunks.map((chunk, index) => ({ objectId, index, ...chunk })),
       ...record.map((chunk, part) => ({ objectId, index: -1 - part, ...chunk })),
     ]);
@@ -125,6 +129,39 @@ export class RecoveryRepository {
         )
       `.execute(this.#transaction);
     }
+  }
+
+  async #insertAttachments(records: readonly ReadRecord[]): Promise<void> {
+    const all = records.flatMap(({ video, attachments }) =>
+      attachments.map((attachment) => ({ video, attachment })),
+    );
+    if (all.length === 0) return;
+    await this.#transaction
+      .insertInto('objects')
+      .values(
+        all.map(({ attachment: { objectId, size, sha256, createdAt } }) => ({
+          ...{ id: objectId, state: 'committed' as const, size, sha256 },
+          ...{ lease_expires_at: null, created_at: createdAt },
+        })),
+      )
+      .execute();
+    await this.#transaction
+      .insertInto('attachments')
+      .values(
+        all.map(({ video, attachment: { objectId, name, kind, language, label, contentType, ...rest } }) => ({
+          ...{
+            object_id: objectId,
+            video_id: video.id,
+            owner_id: video.ownerId,
+            name,
+            kind,
+            language,
+            label,
+          },
+          ...{ content_type: contentType, size: rest.size, sha256: rest.sha256, created_at: rest.createdAt },
+        })),
+      )
+      .execute();
   }
 
   /** Every chunk that a manifest or record names between two positions, both inclusive, page by page. */
@@ -147,11 +184,16 @@ export class RecoveryRepository {
     }
   }
 
+  /** The video that the object belongs to, as its bytes or as an attachment. */
   async videoOf(objectId: string): Promise<{ id: string; title: string }> {
     return await this.#transaction
       .selectFrom('videos')
-      .select(['id', 'title'])
-      .where('object_id', '=', objectId)
+      .leftJoin('attachments', 'attachments.video_id', 'videos.id')
+      .select(['videos.id', 'videos.title'])
+      .where((eb) =>
+        eb.or([eb('videos.object_id', '=', objectId), eb('attachments.object_id', '=', objectId)]),
+      )
+      .limit(1)
       .executeTakeFirstOrThrow();
   }
 

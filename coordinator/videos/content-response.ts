@@ -4,7 +4,7 @@ import type { ObjectReading, ObjectStore } from '../chunks/object-store.ts';
 import type { ErrorCode } from '../errors.ts';
 import { type ByteRange, type RangeSelection, selectRanges } from './byte-ranges.ts';
 import { allowsRange, evaluateRead } from './conditional.ts';
-import type { VideoContent } from './content.ts';
+import type { ServedContent } from './content.ts';
 import { RANGES_MAX } from './limits.ts';
 import { byterangesOf } from './multipart-byteranges.ts';
 
@@ -43,7 +43,7 @@ export class ContentResponder {
    * Resolves when the answer was handed to the connection or the connection was cut. Rejects only before the first
    * byte, with `precondition_failed`, `range_not_satisfiable` or what kept the first chunk from being read.
    */
-  async answer(content: VideoContent, request: ContentRequest): Promise<void> {
+  async answer(content: ServedContent, request: ContentRequest): Promise<void> {
     const { incoming, outgoing } = request;
     const { size } = content.manifest;
     const verdict = evaluateRead(incoming.headers, content);
@@ -71,7 +71,7 @@ export class ContentResponder {
     }
   }
 
-  #sendPart(content: VideoContent, request: ContentRequest, part: ByteRange): Promise<void> {
+  #sendPart(content: ServedContent, request: ContentRequest, part: ByteRange): Promise<void> {
     return this.#send(content, request, [part], () => {
       const headers = bodyHeaders(content, request, content.contentType, part.last - part.first + 1);
       headers['content-range'] = `bytes ${part.first}-${part.last}/${content.manifest.size}`;
@@ -79,7 +79,7 @@ export class ContentResponder {
     });
   }
 
-  #sendParts(content: VideoContent, request: ContentRequest, parts: readonly ByteRange[]): Promise<void> {
+  #sendParts(content: ServedContent, request: ContentRequest, parts: readonly ByteRange[]): Promise<void> {
     const layout = byterangesOf({
       parts,
       boundary: this.#options.createBoundary(),
@@ -100,7 +100,7 @@ export class ContentResponder {
    * 3. From then on an error cuts the connection: a client must never take a short body for a whole one.
    */
   async #send(
-    content: VideoContent,
+    content: ServedContent,
     request: ContentRequest,
     parts: readonly ByteRange[],
     writeHead: () => void,
@@ -167,7 +167,7 @@ export class BodyCutError extends Error {
   }
 }
 
-function selectionOf(content: VideoContent, incoming: IncomingMessage): RangeSelection {
+function selectionOf(content: ServedContent, incoming: IncomingMessage): RangeSelection {
   const { range, 'if-range': ifRange } = incoming.headers;
   if (range === undefined || !allowsRange(ifRange as string | undefined, content)) return WHOLE;
   return selectRanges(range, content.manifest.size, RANGES_MAX);
@@ -181,14 +181,13 @@ const CACHE_CONTROL = {
 } as const;
 
 /** What every successful answer says, 304 included. */
-function sharedHeaders(content: VideoContent, request: ContentRequest): OutgoingHttpHeaders {
+function sharedHeaders(content: ServedContent, request: ContentRequest): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
     'accept-ranges': 'bytes',
-    'cache-control': CACHE_CONTROL[content.video.visibility],
+    'cache-control': CACHE_CONTROL[content.visibility],
     etag: content.etag,
     'last-modified': content.lastModified,
-    // An upload that a browser takes for a page is to run nothing.
-    'content-security-policy': "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'",
+    'content-security-policy': content.policy,
     'referrer-policy': 'no-referrer',
     ...request.cors,
   };
@@ -197,7 +196,7 @@ function sharedHeaders(content: VideoContent, request: ContentRequest): Outgoing
 }
 
 function bodyHeaders(
-  content: VideoContent,
+  content: ServedContent,
   request: ContentRequest,
   contentType: string,
   contentLength: number,

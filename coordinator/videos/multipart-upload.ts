@@ -3,9 +3,9 @@ import { Readable } from 'node:stream';
 import { Dicer } from '@fastify/busboy';
 import { parse as parseDisposition } from 'content-disposition';
 import type { AppError } from '../../lib/errors/app-error.ts';
+import { claimedDigests } from '../../lib/http/digest-fields.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { limitIdle } from './body-idle.ts';
-import { claimedDigests } from './digest.ts';
 import { asUtf8, sanitizeFilename } from './filename.ts';
 import {
   FORM_FIELD_BYTES_MAX,

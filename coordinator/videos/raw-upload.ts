@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { claimedDigests } from '../../lib/http/digest-fields.ts';
 import { parseFields } from '../parse-fields.ts';
-import { claimedDigests } from './digest.ts';
 import { sanitizeFilename, suggestedFilename } from './filename.ts';
 import { assertWhole } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';

@@ -35,6 +35,7 @@ describe.each(ENGINES)('the backfill of records on %s', (engine) => {
     records = new VideoRecords({
       cluster: { id: uuidv7(), replicas: 3, ranges: 4096 },
       objects,
+      attachments: { of: async () => [] },
       store,
       inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) =>
         handle.kysely.transaction().execute(work),

@@ -6,11 +6,16 @@ import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Credentials, Gate } from '../auth/gate.ts';
-import { isAdmin, mayChange, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
+import { isAdmin, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
 import { playbackSchema } from '../auth/schema.ts';
 import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
+
+import { creationResponse } from '../idempotency/creation-response.ts';
+import type { CreationAnswer, IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
+
 import { readJsonBody, readJsonFields } from '../json-body.ts';
+
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
 import type { ContentCors } from './content-cors.ts';
@@ -20,14 +25,16 @@ import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
 import { essenceOf } from './media-type.ts';
 import { openMultipartUpload } from './multipart-upload.ts';
 import { bodyTooLarge, goneSignal } from './parse-request.ts';
+import { notYours, permissionOf } from './permissions.ts';
 import { openRawUpload } from './raw-upload.ts';
 import { listQuerySchema, type VideoListJson, videoChangesSchema } from './schema.ts';
-import { type Permission, type VersionTest, type VideoService, videoNotFound } from './service.ts';
+import { type VersionTest, type VideoService, videoNotFound } from './service.ts';
 import { etagOf, toVideoJson } from './video-json.ts';
 import type { Video } from './video-repository.ts';
 
 export interface VideoRoutesDeps {
   readonly service: VideoService;
+  readonly keys: Pick<IdempotencyKeys, 'run'>;
   readonly responder: ContentResponder;
   /** Asked by the direct route; in the app it stands before the routes. */
   readonly gate: Pick<Gate, 'admit'>;
@@ -54,9 +61,27 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
   const urlOf = (id: string) => `${deps.basePath}/videos/${id}`;
 
   routes.post('/videos', async (c) => {
-    const video = await receive(deps, c);
-    const json = toVideoJson(video, urlOf(video.id));
-    return c.json(json, 201, { location: urlOf(video.id), etag: etagOf(video) });
+    const { headers, url = '' } = c.env.incoming;
+    const answerOf = (video: Video) => ({
+      status: 201,
+      headers: { location: urlOf(video.id), etag: etagOf(video) },
+      body: JSON.stringify(toVideoJson(video, urlOf(video.id))),
+    });
+    const answer = await deps.keys.run({
+      ...{ key: headers['idempotency-key'] as string | undefined, userId: userIdOf(c.get('principal')) },
+      // The body itself is not read to be compared: that would cost what the key is to spare.
+      fingerprint: [
+        ...['POST', url, headers['content-type'], headers['content-length'], headers['content-disposition']],
+        ...[headers['content-digest'], headers['repr-digest']].map(String),
+      ],
+      create: async (id) => answerOf(await receive(deps, c, id)),
+      recall: async (id) => {
+        const video = await service.lookUp(id);
+        return video && answerOf(video);
+      },
+    });
+    const isReplayed = answer.headers['idempotency-replayed'] !== undefined;
+    return creationResponse(isReplayed ? unread(answer) : answer);
   });
 
   routes.get('/videos', async (c) => {
@@ -141,7 +166,7 @@ export function createContentRoute(deps: VideoRoutesDeps): DirectRoute {
 }
 
 /** Everything that can be refused by the headers alone is refused before the body is touched. */
-async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
+async function receive(deps: VideoRoutesDeps, c: VideoContext, id: string): Promise<Video> {
   const { service, bodyIdleTimeoutMs } = deps;
   const { incoming, outgoing } = c.env;
   const { headers } = incoming;
@@ -156,10 +181,15 @@ async function receive(deps: VideoRoutesDeps, c: VideoContext): Promise<Video> {
     ? await openMultipartUpload(incoming, { signal, bytesMax, idleTimeoutMs: bodyIdleTimeoutMs })
     : openRawUpload(incoming, c.req.query(), signal);
   try {
-    return await service.upload(upload, userIdOf(c.get('principal')));
+    return await service.upload(upload, userIdOf(c.get('principal')), id);
   } finally {
     upload.release();
   }
+}
+
+/** What is still to come of the body is nobody's: the connection ends with the answer. */
+function unread(answer: CreationAnswer): CreationAnswer {
+  return { ...answer, headers: { ...answer.headers, connection: 'close' } };
 }
 
 function assertAcceptable(type: string | undefined, coding: string | undefined, isForm: boolean): void {
@@ -238,22 +268,10 @@ function versionTestOf(c: VideoContext): VersionTest | undefined {
   return ifMatch === undefined ? undefined : (video) => matchesStrongly(ifMatch, etagOf(video));
 }
 
-/** What may not even be read is not there. */
-function permissionOf(principal: Principal): Permission {
-  return (video) => {
-    if (!mayRead(principal, video)) throw videoNotFound(video.id);
-    if (!mayChange(principal, video)) throw notYours();
-  };
-}
-
 function ownIdOf(principal: Principal): string {
   const id = userIdOf(principal);
   if (id === null) throw invalidRequest([{ field: 'owner', message: 'me is for those who are logged in' }]);
   return id;
-}
-
-function notYours(): AppError {
-  return new AppError<ErrorCode>('forbidden', 'Only its owner and administrators may do that.');
 }
 
 function preconditionFailed(): AppError {

@@ -29,7 +29,7 @@ const filenameSchema = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const contentTypeSchema = z.string().transform((text, context) => {
+export const contentTypeSchema = z.string().transform((text, context) => {
   const type = parseMediaType(text);
   if (type !== undefined) return type;
   context.addIssue({ code: 'custom', message: 'expected a media type such as video/mp4' });

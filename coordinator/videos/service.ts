@@ -1,14 +1,15 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
+import { assertDigests } from '../../lib/http/digest-fields.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { ObjectContent, ObjectStore, WrittenObject } from '../chunks/object-store.ts';
 import type { Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
+import type { Attachment, VideoAttachments } from './attachment.ts';
 import { describeContent, type VideoContent } from './content.ts';
 import { describeVideo } from './describe-video.ts';
-import { assertDigests } from './digest.ts';
 import { EDIT_ATTEMPTS_MAX } from './limits.ts';
 import type { Quotas } from './quotas.ts';
 import type { Upload } from './upload.ts';
@@ -28,6 +29,7 @@ export interface VideoServiceOptions {
   readonly objects: VideoObjects;
   readonly store: ObjectStore;
   readonly records: VideoRecords;
+  readonly attachments: VideoAttachments;
   readonly leases: UploadLeases;
   readonly quotas: Pick<Quotas, 'open' | 'grow'>;
   /** Runs the work in one transaction and commits it when the work resolves. */
@@ -64,7 +66,7 @@ export class VideoService implements AsyncDisposable {
     this.uploadBytesMax = options.uploadBytesMax;
     this.#contents = new VideoCache({
       load: (id) => this.#loadContent(id),
-      weightOf: (content) => content.manifest.chunks.length,
+      weightOf: ({ manifest, attachments }) => manifest.chunks.length + attachments.size,
       maxEntries: options.cachedVideosMax,
       maxWeight: options.cachedChunksMax,
     });
@@ -73,10 +75,11 @@ export class VideoService implements AsyncDisposable {
   /**
    * Stores an upload. When this resolves, the bytes are on the disks of a write quorum and the video is in the
    * database; when it rejects, there is no video, and chunks that were stored are removed or left to the sweep.
-   * `ownerId` is the user it belongs to, if any; rejects with `quota_exceeded` when it is too much for the user.
+   * `videoId`, if given, must never have been used for another one. `ownerId` is the user it belongs to, if any; rejects with `quota_exceeded` when it is too much for the user.
    */
-  async upload(upload: Upload, ownerId: string | null): Promise<Video> {
+  async upload(upload: Upload, ownerId: string | null, videoId?: string): Promise<Video> {
     const { videos, quotas, records, leases, store, logger, createId } = this.#options;
+    const id = videoId ?? createId();
     const objectId = createId();
     const { bytes, isExact } = upload.announced;
     await quotas.open(objectId, leases.leaseMs, { ownerId, bytes, videos: 1 });
@@ -90,7 +93,7 @@ export class VideoService implements AsyncDisposable {
         signal: lease.signal,
         ...(!isExact && ownerId !== null && { admit: (size) => quotas.grow(objectId, size) }),
         describe: async (content) => {
-          const video = await this.#describe(objectId, content, upload, ownerId);
+          const video = await this.#describe({ id, objectId, ownerId }, content, upload);
           described.resolve(video);
           return await records.encode(video, content.chunks);
         },
@@ -109,6 +112,11 @@ export class VideoService implements AsyncDisposable {
     } finally {
       lease.release();
     }
+  }
+
+  /** Null when there is none, or not any more. */
+  async lookUp(id: string): Promise<Video | null> {
+    return await this.#options.videos.find(id);
   }
 
   /** Throws `video_not_found`. */
@@ -184,15 +192,17 @@ export class VideoService implements AsyncDisposable {
    * are removed later. Throws like `change`.
    */
   async delete(id: string, permits: Permission, accepts?: VersionTest): Promise<void> {
-    const { objects, videos, records, inTransaction, announceChange } = this.#options;
+    const { objects, videos, records, attachments, inTransaction, announceChange } = this.#options;
     const current = await this.find(id);
     permits(current);
     if (accepts && !accepts(current)) throw preconditionFailed();
     const manifest = this.#contents.peek(id)?.manifest ?? (await objects.manifest(current.objectId));
     const version = accepts && current.version;
+    let attached: readonly Attachment[] = [];
     const record = await inTransaction(async (transaction) => {
       const video = await videos.delete(transaction, id, { version });
       if (video === null) return null;
+      attached = await attachments.deleteAll(transaction, id);
       const record = await objects.delete(transaction, video.objectId);
       await announceChange(transaction, id);
       return record;
@@ -200,6 +210,7 @@ export class VideoService implements AsyncDisposable {
     if (record === null) return this.#throwUnchanged(id);
     this.#contents.invalidate(id);
     await records.remove(current.objectId, record);
+    for (const { objectId, chunks } of attached) this.#removeLater(objectId, chunks);
     if (manifest !== null) this.#removeLater(manifest.objectId, manifest.chunks);
   }
 
@@ -236,17 +247,14 @@ export class VideoService implements AsyncDisposable {
   }
 
   async #describe(
-    objectId: string,
+    ids: Pick<Video, 'id' | 'objectId' | 'ownerId'>,
     content: ObjectContent,
     upload: Upload,
-    ownerId: string | null,
   ): Promise<Video> {
     const metadata = await upload.finish();
     const { size, sha256, head } = content;
-    const { createId, clock } = this.#options;
-    const at = new Date(clock.nowMs());
-    const uploaded = { id: createId(), objectId, ownerId, size, sha256, head: () => head, at };
-    const video = await describeVideo(uploaded, metadata);
+    const at = new Date(this.#options.clock.nowMs());
+    const video = await describeVideo({ ...ids, size, sha256, head: () => head, at }, metadata);
     assertDigests(metadata.digests, sha256);
     return video;
   }
@@ -269,7 +277,8 @@ export class VideoService implements AsyncDisposable {
   async #loadContent(id: string): Promise<VideoContent | null> {
     const video = await this.#options.videos.find(id);
     const manifest = video && (await this.#options.objects.manifest(video.objectId));
-    return video && manifest && describeContent(video, manifest);
+    if (video === null || manifest === null) return null;
+    return describeContent(video, manifest, await this.#options.attachments.of(id));
   }
 
   #removeLater(objectId: string, chunks: readonly ChunkRef[]): void {

@@ -8,6 +8,7 @@ import { ENGINES, openTestDatabase, silentLogger } from '../database/test-suppor
 import { SqlObjectRepository } from '../objects/sql-object-repository.ts';
 import { decodeRecord } from '../records/record-codec.ts';
 import { describeContent } from './content.ts';
+import { Quotas } from './quotas.ts';
 import { VideoService } from './service.ts';
 import { SHA256_LEASE, Sha256Backfill } from './sha256-backfill.ts';
 import { SqlVideoRepository } from './sql-video-repository.ts';
@@ -43,7 +44,15 @@ describe.each(ENGINES)('the backfill of SHA-256 values on %s', (engine) => {
     store = new MemoryObjectStore();
     const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
       handle.kysely.transaction().execute(work);
-    const shared = { objects, store, inTransaction, createId: () => uuidv7(), clock: systemClock };
+    const attachments = { of: async () => [], deleteAll: async () => [] };
+    const shared = {
+      attachments,
+      objects,
+      store,
+      inTransaction,
+      createId: () => uuidv7(),
+      clock: systemClock,
+    };
     const records = new VideoRecords({
       ...shared,
       cluster: { id: uuidv7(), replicas: 3, ranges: 4096 },
@@ -53,7 +62,7 @@ describe.each(ENGINES)('the backfill of SHA-256 values on %s', (engine) => {
       ...shared,
       videos,
       records,
-      quotas: { open: (objectId) => objects.open(objectId, 60_000), grow: async () => {} },
+      quotas: new Quotas(handle.kysely, { bytes: 0, videos: 0 }),
       leases: new UploadLeases({ objects, leaseMs: 60_000, logger: silentLogger }),
       logger: silentLogger,
       announceChange: async () => {},

@@ -6,6 +6,7 @@ import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { encodeRecord } from '../records/record-codec.ts';
 import type { RecordCluster } from '../records/video-record.ts';
+import type { Attachment, VideoAttachments } from './attachment.ts';
 import { RECORD_LEASE_MS, RECORD_REMOVAL_WAIT_MS } from './limits.ts';
 import type { Video } from './video-repository.ts';
 
@@ -15,6 +16,7 @@ export interface VideoRecordsOptions {
     ObjectRepository,
     'manifest' | 'record' | 'openRecord' | 'replaceRecord' | 'abandonRecord'
   >;
+  readonly attachments: Pick<VideoAttachments, 'of'>;
   readonly store: ObjectStore;
   readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
   /** UUIDv7, lower-case; never the same twice. */
@@ -32,8 +34,12 @@ export class VideoRecords implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** The record of a video with these chunks. */
-  async encode(video: Video, chunks: readonly ChunkRef[]): Promise<RecordContent> {
+  /** The record of a video with these chunks and attachments. */
+  async encode(
+    video: Video,
+    chunks: readonly ChunkRef[],
+    attachments: readonly Attachment[] = [],
+  ): Promise<RecordContent> {
     const { id, objectId, size, sha256, title, description, filename, contentType } = video;
     const { ownerId, visibility, version, createdAt, updatedAt } = video;
     const bytes = await encodeRecord({
@@ -54,6 +60,7 @@ export class VideoRecords implements AsyncDisposable {
         createdAt,
         updatedAt,
       },
+      attachments,
     });
     return { version, bytes };
   }
@@ -62,11 +69,13 @@ export class VideoRecords implements AsyncDisposable {
    * Stores the record of the video as it is going to be, and makes it the current one in the transaction in which
    * `change` makes the video so; when that resolves with null, or anything fails, the record before stays. Resolves with
    * what `change` did, or null when the video is gone. Rejects with `write_quorum_unavailable` and the like when the
-   * record cannot be stored: then nothing has changed.
+   * record cannot be stored: then nothing has changed. `attachments` are what the video is going to have, if that
+   * changes.
    */
   async replace<Result>(
     video: Video,
     change: (transaction: Transaction) => Promise<Result | null>,
+    attachments?: readonly Attachment[],
   ): Promise<Result | null> {
     const { objects, store, inTransaction, createId } = this.#options;
     const { objectId } = video;
@@ -80,7 +89,9 @@ export class VideoRecords implements AsyncDisposable {
       // 2. Store it.
       const manifest = await objects.manifest(objectId);
       if (manifest !== null) {
-        record = await store.writeRecord(objectId, await this.encode(video, manifest.chunks));
+        // Whoever changes them counts the video's version up, which `change` asks for.
+        const all = attachments ?? (await this.#options.attachments.of(video.id));
+        record = await store.writeRecord(objectId, await this.encode(video, manifest.chunks, all));
         // 3. Swap it.
         [result, before] = await inTransaction(async (transaction): Promise<[Result | null, ChunkRef[]]> => {
           const changed = await change(transaction);

@@ -58,3 +58,19 @@ function parsed(parse: (text: string) => number | undefined, expected: string) {
     return z.NEVER;
   });
 }
+
+/** Origins such as `https://videos.example`, separated by commas, or `*`; none by default. */
+export function webOrigins() {
+  return z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .refine((origins) => origins.every((origin) => origin === '*' || URL.parse(origin)?.origin === origin), {
+      message: 'expected origins such as https://videos.example, or *',
+    });
+}

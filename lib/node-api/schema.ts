@@ -88,6 +88,33 @@ export type PullProgress = z.infer<typeof pullProgressSchema>;
 export const dropResultSchema = z.object({ deleted: count, bytes: count });
 export type DropResult = z.infer<typeof dropResultSchema>;
 
+/** Chunks in one `POST /chunks/stat`, so that the request stays short. */
+export const STATED_CHUNKS_MAX = 200;
+
+/** `POST /chunks/stat`: which of these chunks are here, each as `{position}/{id}`. */
+export const statChunksSchema = z.strictObject({
+  chunks: z
+    .array(z.string().regex(/^[0-9a-f]{8}\/[0-9a-z][0-9a-z-]{7,63}$/))
+    .min(1)
+    .max(STATED_CHUNKS_MAX),
+});
+export type StatChunks = z.infer<typeof statChunksSchema>;
+
+/** Its answer, in the order of the request: length and checksum, or null for a chunk that is not here. */
+export const statedChunksSchema = z.object({
+  chunks: z.array(z.tuple([z.int().positive(), hexChecksum]).nullable()),
+});
+export type StatedChunks = z.infer<typeof statedChunksSchema>;
+
+/** `PUT /parts/{position}/{id}`: the answer to a client that sent a part of a direct upload. */
+export const storedPartSchema = z.object({
+  result: z.enum(['created', 'exists']),
+  /** Nodes that have it on disk by now. */
+  copies: z.int().positive(),
+  checksum: hexChecksum,
+});
+export type StoredPart = z.infer<typeof storedPartSchema>;
+
 /** Chunks in one `POST /digests/{session}`, so that the request stays short. */
 export const HASHED_CHUNKS_MAX = 64;
 

@@ -22,6 +22,14 @@ export function chunkTarget(position: number, chunkId: string): string {
   return `/chunks/${formatPosition(position)}/${chunkId}`;
 }
 
+/** Where a client puts a part of a direct upload. */
+export function partTarget(position: number, chunkId: string): string {
+  return `/parts/${formatPosition(position)}/${chunkId}`;
+}
+
+/** For a `POST`. */
+export const STAT_TARGET = '/chunks/stat';
+
 /** `first` and `last` are inclusive positions. */
 export function rangeTarget(first: number, last: number): string {
   return `/ranges/${formatPosition(first)}-${formatPosition(last)}`;

@@ -15,7 +15,8 @@ export interface SignedRequest {
   /** Path and query without the three signing parameters, for example `/chunks/9af3b21c/<id>?digest=1`. */
   readonly target: string;
   readonly expiresAtS: number;
-  readonly claims?: Readonly<Record<string, string | number>>;
+  /** As JSON. */
+  readonly claims?: Readonly<Record<string, unknown>>;
 }
 
 export type SignatureVerdict =

@@ -1,13 +1,13 @@
 import { type Context, Hono } from 'hono';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
-import { pullChunkSchema } from '../../lib/node-api/schema.ts';
-import { CHECKSUM_HEADER, parseChecksum } from '../../lib/node-api/targets.ts';
+import { pullChunkSchema, type StatedChunks, statChunksSchema } from '../../lib/node-api/schema.ts';
+import { CHECKSUM_HEADER, formatChecksum, parseChecksum } from '../../lib/node-api/targets.ts';
 import type { NodeEnv } from '../access.ts';
 import { clientGoneSignal } from '../client-gone.ts';
 import { BODY_IDLE_TIMEOUT_MS, BODY_TIMEOUT_MS, CHUNK_BYTES_MAX } from '../limits.ts';
 import type { NodeMetrics } from '../metrics.ts';
-import { invalid, parseAddress, parseContentLength, parseJson } from '../parse-request.ts';
+import { addressOf, invalid, parseAddress, parseContentLength, parseJson } from '../parse-request.ts';
 import type { PutResult, VideoRepository } from '../repository/video-repository.ts';
 import type { ChunkService } from './chunk-service.ts';
 import { receiveBody } from './receive-body.ts';
@@ -51,6 +51,18 @@ export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
     return stored(context, result);
   });
 
+  routes.post('/stat', async (context) => {
+    const { chunks } = await parseJson(context, statChunksSchema);
+    const stated = await Promise.all(
+      chunks.map(async (name): Promise<StatedChunks['chunks'][number]> => {
+        const { position, id } = addressOf(name.slice(0, 8), name.slice(9));
+        const entry = await repository.stat(position, id);
+        return entry === undefined ? null : [entry.length, formatChecksum(entry.checksum)];
+      }),
+    );
+    return context.json({ chunks: stated } satisfies StatedChunks);
+  });
+
   routes.delete('/:position/:id', async (context) => {
     const { position, id } = parseAddress(context);
     await repository.delete(position, id);
@@ -64,7 +76,8 @@ function stored(context: Context<NodeEnv>, result: PutResult): Response {
   return context.json({ result }, result === 'created' ? 201 : 200);
 }
 
-function parseChecksumHeader(context: Context<NodeEnv>): number | undefined {
+/** The header `x-chunk-checksum`, if there is one. */
+export function parseChecksumHeader(context: Context<NodeEnv>): number | undefined {
   const header = context.req.header(CHECKSUM_HEADER);
   if (header === undefined) return undefined;
   const checksum = parseChecksum(header);

@@ -22,6 +22,7 @@ export const TEST_KEY = deriveKey(TEST_SECRET, 'storage-node');
 
 export interface TestNode {
   readonly url: string;
+  readonly nodeId: string;
   readonly port: number;
   readonly repository: VideoRepository;
   /** What the node logged. */
@@ -37,6 +38,8 @@ export interface TestNodeOptions {
   readonly repository?: VideoRepository;
   readonly sourceIdleTimeoutMs?: number;
   readonly writeBuffers?: number;
+  readonly partBuffers?: number;
+  readonly corsOrigins?: readonly string[];
   readonly clock?: Clock;
   /** Default: the scrub is off. */
   readonly scrubBytesPerSecond?: number;
@@ -70,12 +73,15 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
   onTestFinished(() => scrubber[Symbol.asyncDispose]());
   scrubber.run();
   const stopping = new AbortController();
+  const identity = await NodeIdentity.open(directory);
   const app = createNodeApp({
     repository,
     source,
     client,
+    partBuffers: new BufferPool({ bufferBytes: CHUNK_BYTES_MAX, capacity: options.partBuffers ?? 2 }),
+    corsOrigins: options.corsOrigins ?? [],
     service: new ChunkService({ repository, buffers, source }),
-    identity: await NodeIdentity.open(directory),
+    identity,
     metrics: createMetrics({
       stats: () => repository.stats(),
       indexCommits: () => 0,
@@ -100,6 +106,7 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
   onTestFinished(() => server[Symbol.asyncDispose]());
   return {
     url: server.url,
+    nodeId: identity.nodeId,
     port: server.port,
     repository,
     lines,
@@ -109,9 +116,14 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
 }
 
 /** The target with a signature that is good for a minute. */
-export function signed(method: string, target: string, expiresInS = 60): string {
+export function signed(
+  method: string,
+  target: string,
+  expiresInS = 60,
+  claims?: Readonly<Record<string, unknown>>,
+): string {
   const expiresAtS = Math.floor(Date.now() / 1000) + expiresInS;
-  return signTarget(TEST_KEY, { method, target, expiresAtS });
+  return signTarget(TEST_KEY, { method, target, expiresAtS, ...(claims && { claims }) });
 }
 
 /** The `code` of a problem document, with the status it came with. */

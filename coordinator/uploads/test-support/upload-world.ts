@@ -14,6 +14,7 @@ import { FakeNodes } from '../../chunks/testing/fake-nodes.ts';
 import { PAGE_BYTES, WriteBuffers } from '../../chunks/write-buffers.ts';
 import type { DatabaseHandle, Transaction } from '../../database/database.ts';
 import { type Engine, openTestDatabase, silentLogger } from '../../database/test-support/engines.ts';
+import type { Creation } from '../../idempotency/idempotency-keys.ts';
 import { SqlObjectRepository } from '../../objects/sql-object-repository.ts';
 import { createServerApp } from '../../server.ts';
 import { Metrics } from '../../system/metrics.ts';
@@ -289,6 +290,7 @@ export class UploadWorld implements AsyncDisposable {
         gate,
         grants,
         cors: new ContentCors([]),
+        keys: { run: (creation: Creation) => creation.create(uuidv7()) },
         logger: silentLogger,
         basePath: BASE_PATH,
       },
@@ -370,6 +372,7 @@ export class UploadWorld implements AsyncDisposable {
         logger: silentLogger,
       },
       quotas: new Quotas(kysely, { bytes: 0, videos: 0 }),
+      attachments: { of: async () => [], deleteAll: async () => [] },
     };
     const createId = () => uuidv7();
     const cluster = { id: uuidv7(), replicas: 3, ranges: 4096 };

@@ -15,6 +15,7 @@ import { bearerOf, Gate, invalidToken } from '../../auth/gate.ts';
 import { NOBODY, OPERATOR, type Principal } from '../../auth/principal.ts';
 import type { Transaction } from '../../database/database.ts';
 import { statusOf } from '../../errors.ts';
+import type { Creation } from '../../idempotency/idempotency-keys.ts';
 import { ContentCors } from '../content-cors.ts';
 import { ContentResponder } from '../content-response.ts';
 import { createContentRoute, createVideoRoutes } from '../routes.ts';
@@ -62,7 +63,9 @@ export class VideoServer implements AsyncDisposable {
     this.leases = new UploadLeases({ objects: this.objects, leaseMs: 60_000, logger });
     const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
       work({} as Transaction);
+    const attachments = { of: async () => [], deleteAll: async () => [] };
     this.records = new VideoRecords({
+      attachments,
       cluster: { id: uuidv7(), replicas: 3, ranges: 4096 },
       objects: this.objects,
       store: this.store,
@@ -76,6 +79,7 @@ export class VideoServer implements AsyncDisposable {
       objects: this.objects,
       store: this.store,
       records: this.records,
+      attachments,
       leases: this.leases,
       quotas: { open: (objectId) => this.objects.open(objectId), grow: async () => {} },
       inTransaction,
@@ -178,7 +182,8 @@ export class VideoServer implements AsyncDisposable {
     const { service } = this;
     const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
     const cors = new ContentCors(options.corsOrigins ?? ['*']);
-    const deps = { service, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
+    const keys = { run: (creation: Creation) => creation.create(uuidv7()) };
+    const deps = { service, keys, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
     app.route(basePath, createVideoRoutes(deps));
     const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({

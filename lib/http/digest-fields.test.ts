@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { assertDigests, claimedDigests, formatDigest } from './digest.ts';
+import { assertDigests, claimedDigests, formatDigest } from './digest-fields.ts';
 
 const DIGEST = createHash('sha256').update('hello').digest();
 const BASE64 = DIGEST.toString('base64');

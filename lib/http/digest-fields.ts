@@ -1,5 +1,5 @@
 import { parseDictionary } from 'structured-headers';
-import { AppError } from '../../lib/errors/app-error.ts';
+import { AppError } from '../errors/app-error.ts';
 
 const SHA256_BYTES = 32;
 
