@@ -122,6 +122,8 @@ async function main(): Promise<void> {
     advertiseHost: config.ADVERTISE_HOST,
     logLevel: config.LOG_LEVEL,
     coordinatorEnv: coordinatorEnvironment(),
+    // Web pages that may use the API may send parts of direct uploads as well.
+    nodeEnv: process.env.CORS_ORIGINS === undefined ? {} : { CORS_ORIGINS: process.env.CORS_ORIGINS },
     ownProcessGroups: true,
     onPlainLine: (line) => {
       token ??= SHOWN_TOKEN.exec(line)?.[1];
