@@ -442,7 +442,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
-      createUploadRoutes({ ...uploads, videos: service, basePath: API_PREFIX }),
+      createUploadRoutes({ ...uploads, keys, videos: service, basePath: API_PREFIX }),
       createAttachmentRoutes({
         service: attachmentService,
         videos: service,

@@ -7,6 +7,7 @@ import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
 import type { Credentials, Gate } from '../auth/gate.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { ErrorCode } from '../errors.ts';
+import { goneSignal } from '../gone-signal.ts';
 import { readJsonBody } from '../json-body.ts';
 import { parseFields } from '../parse-fields.ts';
 import { SECURITY_HEADERS } from '../security-headers.ts';
@@ -87,7 +88,7 @@ export function createCatalogRoutes(deps: CatalogRoutesDeps): Hono<CatalogEnv> {
 
   app.post('/movies/import', async (c) => {
     const { mode } = parseFields(importQuerySchema, queryOf(c));
-    return c.json(await deps.importer.run(c.env.incoming, mode, goneSignal(c)));
+    return c.json(await deps.importer.run(c.env.incoming, mode, goneSignal(c.env.outgoing)));
   });
 
   // `createMovieRoute` takes the plain ones before they get here.
@@ -200,18 +201,6 @@ async function bodyOf(deps: CatalogRoutesDeps, c: CatalogContext): Promise<unkno
   const body = await readJsonBody(c, limits);
   if (body === undefined) throw new AppError<ErrorCode>('empty_body', 'The request has no body.');
   return body;
-}
-
-/** Aborts when the connection closes before the answer was sent. */
-function goneSignal(c: CatalogContext): AbortSignal {
-  const controller = new AbortController();
-  const { outgoing } = c.env;
-  outgoing.once('close', () => {
-    if (!outgoing.writableFinished) {
-      controller.abort(new AppError<ErrorCode>('incomplete_body', 'The client has gone.'));
-    }
-  });
-  return controller.signal;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

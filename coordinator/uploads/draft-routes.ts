@@ -1,8 +1,8 @@
 import { isAppError } from '../../lib/errors/app-error.ts';
+import { goneSignal } from '../gone-signal.ts';
 import { parseFields } from '../parse-fields.ts';
 import { sanitizeFilename, suggestedFilename } from '../videos/filename.ts';
 import { parseMediaType } from '../videos/media-type.ts';
-import { goneSignal } from '../videos/parse-request.ts';
 import { uploadFieldsSchema } from '../videos/schema.ts';
 import { etagOf, toVideoJson } from '../videos/video-json.ts';
 import {
@@ -14,7 +14,15 @@ import {
   knowsInterim,
   offsetOf,
 } from './draft-headers.ts';
-import { bodyOf, type UploadContext, type UploadRoutesDeps, uploadIdOf, VIDEO_ID_HEADER } from './request.ts';
+import {
+  bodyOf,
+  openUpload,
+  REPLAYED_HEADERS,
+  type UploadContext,
+  type UploadRoutesDeps,
+  uploadIdOf,
+  VIDEO_ID_HEADER,
+} from './request.ts';
 import type { UploadDescription } from './schema.ts';
 import type { Addition } from './service.ts';
 import { throwMalformed } from './tus-headers.ts';
@@ -38,14 +46,20 @@ export async function draftCreate(deps: UploadRoutesDeps, c: UploadContext): Pro
   };
   const implied = isLast ? addition.bodyBytes : undefined;
   const length = addition.length ?? implied;
-  const principal = c.get('principal');
-  const upload = await deps.service.create(principal, {
-    kind: 'whole',
-    length,
-    description: descriptionOf(c),
-  });
+  const description = descriptionOf(c);
+  const { upload, isReplayed } = await openUpload(deps, c, { kind: 'whole', length, description });
   const location = locationOf(deps, upload);
   const limits = limitsOf(deps, upload);
+  if (isReplayed) {
+    return c.body(null, 201, {
+      location,
+      'upload-limit': limits,
+      'upload-complete': formatBoolean(upload.videoId !== null),
+      'upload-offset': String(upload.received),
+      ...(upload.videoId !== null && { [VIDEO_ID_HEADER]: upload.videoId }),
+      ...REPLAYED_HEADERS,
+    });
+  }
   sayInterim(c, { location, 'upload-limit': limits });
   return await answerWith(deps, c, { ...addition, onProgress: progressOf(c) }, upload.id, (now) =>
     c.body(null, 201, {

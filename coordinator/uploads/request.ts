@@ -3,17 +3,20 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import { AppError } from '../../lib/errors/app-error.ts';
 import { claimedDigests } from '../../lib/http/digest-fields.ts';
-import type { Principal } from '../auth/principal.ts';
+import { type Principal, userIdOf } from '../auth/principal.ts';
 import type { ErrorCode } from '../errors.ts';
-import { goneSignal } from '../videos/parse-request.ts';
+import { goneSignal } from '../gone-signal.ts';
+import type { IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 import type { VideoService } from '../videos/service.ts';
 import { type Checksum, digestChecksum, parseChecksum } from './checksum.ts';
 import type { UploadCompletion } from './completion.ts';
-import type { Addition, UploadService } from './service.ts';
+import type { Addition, UploadService, WantedUpload } from './service.ts';
 import { uploadNotFound } from './upload-errors.ts';
 import { isUploadId } from './upload-id.ts';
+import type { StoredUpload } from './upload-repository.ts';
 
 export interface UploadRoutesDeps {
+  readonly keys: Pick<IdempotencyKeys, 'run'>;
   readonly service: UploadService;
   readonly completion: Pick<UploadCompletion, 'join'>;
   readonly videos: Pick<VideoService, 'find'>;
@@ -64,3 +67,53 @@ export function unsupportedType(accepted: string): AppError {
     details: { headers: { 'accept-patch': accepted } },
   });
 }
+
+/** What makes a request to begin an upload the same one again; its bytes are not read to be compared. */
+const CREATION_HEADERS = [
+  'tus-resumable',
+  'upload-length',
+  'upload-defer-length',
+  'upload-metadata',
+  'upload-concat',
+  'upload-complete',
+  'content-type',
+  'content-length',
+  'content-disposition',
+] as const;
+
+export interface OpenedUpload {
+  readonly upload: StoredUpload;
+  /** It was opened by an earlier request with the same `Idempotency-Key`: what this one's body has may be there already. */
+  readonly isReplayed: boolean;
+}
+
+/** Opens an upload; with an `Idempotency-Key`, only once. */
+export async function openUpload(
+  deps: UploadRoutesDeps,
+  c: UploadContext,
+  wanted: WantedUpload,
+): Promise<OpenedUpload> {
+  const { headers, url = '' } = c.env.incoming;
+  const principal = c.get('principal');
+  let opened: StoredUpload | undefined;
+  const answerOf = (id: string) => ({ status: 201, headers: {}, body: JSON.stringify({ id }) });
+  const answer = await deps.keys.run({
+    ...{ key: headers['idempotency-key'] as string | undefined, userId: userIdOf(principal) },
+    fingerprint: ['POST', url, ...CREATION_HEADERS.map((name) => headers[name]?.toString())],
+    create: async (id) => {
+      opened = await deps.service.create(principal, id, wanted);
+      return answerOf(id);
+    },
+    recall: async (id) => {
+      const found = await deps.service.find(principal, id).catch(() => null);
+      return found && answerOf(id);
+    },
+  });
+  if (opened !== undefined) return { upload: opened, isReplayed: false };
+  const { id } = JSON.parse(answer.body) as { id: string };
+  const signal = goneSignal(c.env.outgoing);
+  return { upload: await deps.service.settle(principal, id, signal, false), isReplayed: true };
+}
+
+/** Nothing of the request's body was read. */
+export const REPLAYED_HEADERS = { 'idempotency-replayed': 'true', connection: 'close' } as const;

@@ -89,8 +89,8 @@ export class UploadService implements AsyncDisposable {
     return this.#options.clock.nowMs();
   }
 
-  /** Rejects with `quota_exceeded`, `body_too_large`, `empty_body`. */
-  async create(principal: Principal, wanted: WantedUpload): Promise<StoredUpload> {
+  /** `id` must never have been used. Rejects with `quota_exceeded`, `body_too_large`, `empty_body`. */
+  async create(principal: Principal, id: string, wanted: WantedUpload): Promise<StoredUpload> {
     const { repository, quotas, createId, leaseMs } = this.#options;
     const { kind, length, description } = wanted;
     const ownerId = userIdOf(principal);
@@ -100,7 +100,7 @@ export class UploadService implements AsyncDisposable {
     const videos = kind === 'whole' ? { videos: 1 } : { videos: 0, videosRoom: 1 };
     await quotas.open(objectId, leaseMs, { ownerId, bytes: length ?? 1, ...videos });
     const upload = await repository.insert({
-      id: createId(),
+      id,
       objectId,
       ownerId,
       kind,

@@ -1,10 +1,12 @@
 import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import { type ErrorCode, statusOf } from '../errors.ts';
+import { goneSignal } from '../gone-signal.ts';
 import { essenceOf } from '../videos/media-type.ts';
-import { goneSignal } from '../videos/parse-request.ts';
 import {
   bodyOf,
   hasBody,
+  openUpload,
+  REPLAYED_HEADERS,
   type UploadContext,
   type UploadRoutesDeps,
   unsupportedType,
@@ -45,7 +47,8 @@ export async function tusCreate(deps: UploadRoutesDeps, c: UploadContext): Promi
   const length = announcedLength(headers);
   const kind = parts === 'partial' ? 'partial' : 'whole';
   const addition = hasBytes ? bodyOf(c) : undefined;
-  const upload = await deps.service.create(principal, { kind, length, description });
+  const { upload, isReplayed } = await openUpload(deps, c, { kind, length, description });
+  if (isReplayed) return created(deps, c, upload, REPLAYED_HEADERS);
   if (addition === undefined) return created(deps, c, upload);
   try {
     return created(
@@ -54,7 +57,8 @@ export async function tusCreate(deps: UploadRoutesDeps, c: UploadContext): Promi
       await deps.service.add(principal, upload.id, { ...addition, offset: 0, ends: 'byLength' }),
     );
   } catch (error) {
-    // The client does not know where it is.
+    // The client does not know where it is, unless it can ask with its key.
+    if (headers['idempotency-key'] !== undefined) throw error;
     await deps.service.remove(principal, upload.id, new AbortController().signal).catch(() => {});
     throw error;
   }
@@ -104,9 +108,14 @@ function asLocked(error: unknown): never {
   });
 }
 
-function created(deps: UploadRoutesDeps, c: UploadContext, upload: StoredUpload): Response {
+function created(
+  deps: UploadRoutesDeps,
+  c: UploadContext,
+  upload: StoredUpload,
+  more: Readonly<Record<string, string>> = {},
+): Response {
   const location = `${deps.basePath}/uploads/${upload.id}`;
-  return c.body(null, 201, { location, ...stateOf(upload) });
+  return c.body(null, 201, { location, ...stateOf(upload), ...more });
 }
 
 /** The part of the answer that all verbs share. */

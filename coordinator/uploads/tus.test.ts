@@ -19,6 +19,43 @@ describe.each(ENGINES)('tus on %s', (engine) => {
     return [status, json?.code];
   };
 
+  test('with an Idempotency-Key an upload begins once, and the second answer says how far it is', async () => {
+    const token = await world.addUser();
+    const bytes = randomBytes(MIB);
+    const headers = { 'idempotency-key': `"${randomUUID()}"` };
+    const path = await world.create(bytes.length, { token, headers });
+    await world.patch(path, 0, bytes.subarray(0, 1000), { token });
+    const again = await world.tus('POST', '/uploads', {
+      token,
+      headers: { ...headers, 'upload-length': String(bytes.length) },
+    });
+    expect([again.status, again.headers.location]).toEqual([201, path]);
+    expect(again.headers).toMatchObject({ 'upload-offset': '1000', 'idempotency-replayed': 'true' });
+    const other = { token, headers: { ...headers, 'upload-length': '5' } };
+    expect(await codeOf(world.tus('POST', '/uploads', other))).toEqual([422, 'idempotency_key_reused']);
+    expect(await world.create(bytes.length, { token: await world.addUser(), headers })).not.toBe(path);
+  });
+
+  test('a key finds an upload again whose first bytes were refused', async () => {
+    const token = await world.addUser();
+    const bytes = randomBytes(1000);
+    const ask = {
+      token,
+      body: bytes,
+      headers: {
+        'idempotency-key': randomUUID(),
+        'upload-length': '1000',
+        'content-type': 'application/offset+octet-stream',
+        'upload-checksum': `sha1 ${base64('not the right one...')}`,
+      },
+    };
+    expect((await world.tus('POST', '/uploads', ask)).status).toBe(460);
+    const again = await world.tus('POST', '/uploads', ask);
+    expect([again.status, again.headers['upload-offset']]).toEqual([201, '0']);
+    const last = await world.patch(again.headers.location!, 0, bytes, { token });
+    expect(last.headers['orbitvids-video-id']).toBeDefined();
+  });
+
   test('an upload in several requests becomes a video that has every byte', async () => {
     const token = await world.addUser();
     const bytes = randomBytes(5 * MIB + 12_345);

@@ -4,6 +4,7 @@ import { Dicer } from '@fastify/busboy';
 import { parse as parseDisposition } from 'content-disposition';
 import type { AppError } from '../../lib/errors/app-error.ts';
 import { claimedDigests } from '../../lib/http/digest-fields.ts';
+import { incompleteBody } from '../gone-signal.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { limitIdle } from './body-idle.ts';
 import { asUtf8, sanitizeFilename } from './filename.ts';
@@ -13,7 +14,7 @@ import {
   FORM_OVERHEAD_BYTES_MAX,
   FORM_PARTS_MAX,
 } from './limits.ts';
-import { assertWhole, bodyTooLarge, incompleteBody } from './parse-request.ts';
+import { assertWhole, bodyTooLarge } from './parse-request.ts';
 import { uploadFieldsSchema } from './schema.ts';
 import type { Upload, UploadMetadata } from './upload.ts';
 

@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
+import { incompleteBody } from '../gone-signal.ts';
 
 export function bodyTooLarge(limitBytes: number): AppError {
   return new AppError<ErrorCode>(
@@ -12,24 +13,10 @@ export function bodyTooLarge(limitBytes: number): AppError {
   );
 }
 
-export function incompleteBody(cause?: unknown): AppError {
-  return new AppError<ErrorCode>('incomplete_body', 'The body ended before it was complete.', { cause });
-}
-
 /**
  * Throws `incomplete_body` unless the request arrived as announced. What is longer than announced ends the connection
  * with an answer of the server itself; then nobody would see another one.
  */
 export function assertWhole(incoming: IncomingMessage): void {
   if (!incoming.complete || incoming.socket.writableEnded) throw incompleteBody();
-}
-
-/** Aborts when the connection closes before the answer was sent. */
-export function goneSignal(outgoing: ServerResponse): AbortSignal {
-  const controller = new AbortController();
-  if (outgoing.closed) controller.abort(incompleteBody());
-  outgoing.once('close', () => {
-    if (!outgoing.writableFinished) controller.abort(incompleteBody());
-  });
-  return controller.signal;
 }

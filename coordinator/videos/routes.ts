@@ -11,6 +11,7 @@ import { playbackSchema } from '../auth/schema.ts';
 import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
 
+import { goneSignal } from '../gone-signal.ts';
 import { creationResponse } from '../idempotency/creation-response.ts';
 import type { CreationAnswer, IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 
@@ -24,7 +25,7 @@ import { encodeCursor } from './cursor.ts';
 import { FORM_OVERHEAD_BYTES_MAX, JSON_BODY_BYTES_MAX } from './limits.ts';
 import { essenceOf } from './media-type.ts';
 import { openMultipartUpload } from './multipart-upload.ts';
-import { bodyTooLarge, goneSignal } from './parse-request.ts';
+import { bodyTooLarge } from './parse-request.ts';
 import { notYours, permissionOf } from './permissions.ts';
 import { openRawUpload } from './raw-upload.ts';
 import { listQuerySchema, type VideoListJson, videoChangesSchema } from './schema.ts';

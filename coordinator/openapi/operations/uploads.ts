@@ -77,6 +77,7 @@ export const UPLOADS = group({
         'Upload-Draft-Interop-Version',
         'Content-Disposition',
         'Content-Digest',
+        'Idempotency-Key',
       ],
       body: [TUS_CONTENT_TYPE, 'application/octet-stream', 'video/*'],
       status: 201,
@@ -94,6 +95,9 @@ export const UPLOADS = group({
         'upload_not_found',
         'upload_incomplete',
         'upload_joined',
+        'upload_gone',
+        'request_in_progress',
+        'idempotency_key_reused',
       ],
     },
     'GET /api/v1/uploads/{id}': {

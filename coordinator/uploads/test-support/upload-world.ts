@@ -14,7 +14,7 @@ import { FakeNodes } from '../../chunks/testing/fake-nodes.ts';
 import { PAGE_BYTES, WriteBuffers } from '../../chunks/write-buffers.ts';
 import type { DatabaseHandle, Transaction } from '../../database/database.ts';
 import { type Engine, openTestDatabase, silentLogger } from '../../database/test-support/engines.ts';
-import type { Creation } from '../../idempotency/idempotency-keys.ts';
+import { IdempotencyKeys } from '../../idempotency/idempotency-keys.ts';
 import { SqlObjectRepository } from '../../objects/sql-object-repository.ts';
 import { createServerApp } from '../../server.ts';
 import { Metrics } from '../../system/metrics.ts';
@@ -282,6 +282,14 @@ export class UploadWorld implements AsyncDisposable {
       answersMax: 100,
       createBoundary: randomUUID,
     });
+    const keys = new IdempotencyKeys({
+      ...{
+        database: this.database.kysely,
+        clock: systemClock,
+        logger: silentLogger,
+        createId: () => uuidv7(),
+      },
+    });
     const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
     const videoRoutes = {
       ...{
@@ -290,7 +298,7 @@ export class UploadWorld implements AsyncDisposable {
         gate,
         grants,
         cors: new ContentCors([]),
-        keys: { run: (creation: Creation) => creation.create(uuidv7()) },
+        keys,
         logger: silentLogger,
         basePath: BASE_PATH,
       },
@@ -306,7 +314,7 @@ export class UploadWorld implements AsyncDisposable {
       system: [],
       features: [
         createVideoRoutes(videoRoutes),
-        createUploadRoutes({ ...uploads, videos: service, basePath: BASE_PATH }),
+        createUploadRoutes({ ...uploads, keys, videos: service, basePath: BASE_PATH }),
       ],
       direct: [createContentRoute(videoRoutes)],
     });
