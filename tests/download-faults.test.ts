@@ -76,7 +76,9 @@ async function chunkFiles(index: number): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
-it('a flipped byte is never served: another owner answers, and the copy is quarantined and reported', async () => {
+it('a flipped byte is never served: another owner answers, and the copy is quarantined and reported', {
+  timeout: 150_000,
+}, async () => {
   // Of the node that is asked first for the beginning of the video.
   const holders = [...(await cluster.holders()).keys()];
   const firstChunk = holders.find((id) => /-0{8}/.test(id))!;
@@ -109,7 +111,8 @@ it('a flipped byte is never served: another owner answers, and the copy is quara
     const good = await cluster.chunkBytes(other!, entry);
     await expect
       .poll(async () => (await cluster.chunkBytes(index, entry).catch(() => null))?.equals(good), {
-        timeout: 30_000,
+        // A repair that failed is tried again after 15 s.
+        timeout: 100_000,
       })
       .toBe(true);
   }
