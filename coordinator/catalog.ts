@@ -108,7 +108,7 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
 
   const deps = {
     service,
-    suggest: (text: string, limit: number) => suggest({ index, searcher, cache }, text, limit),
+    suggest: (text: string, limit: number) => suggest({ index, searcher }, text, limit),
     answers,
     importer,
     gate,

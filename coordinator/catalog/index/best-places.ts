@@ -2,7 +2,7 @@ import type { DocsPart, SortOrder } from './docs-part.ts';
 import { NO_NUMBER } from './docs-part.ts';
 import type { Filter } from './filters.ts';
 import type { Matches } from './match-words.ts';
-import type { Place } from './query.ts';
+import type { FoundPlace, Place } from './query.ts';
 
 /** By what an order puts movies; for all but titles the highest comes first, and of equals the latest. */
 export function keyOf(docs: DocsPart, doc: number, sort: SortOrder): number | string {
@@ -35,10 +35,10 @@ export function placesInOrder(
   filter: Filter,
   after: Place | undefined,
   count: number,
-): Place[] {
-  const placeAt = (at: number): Place => {
+): FoundPlace[] {
+  const placeAt = (at: number): FoundPlace => {
     const doc = docs.at(sort, at);
-    return { key: keyOf(docs, doc, sort), id: docs.idOf(doc) };
+    return { key: keyOf(docs, doc, sort), id: docs.idOf(doc), docs, doc };
   };
   let low = 0;
   if (after !== undefined) {
@@ -49,7 +49,7 @@ export function placesInOrder(
       else high = middle;
     }
   }
-  const places: Place[] = [];
+  const places: FoundPlace[] = [];
   for (let at = low; at < docs.count && places.length < count; at++) {
     if (filter(docs.at(sort, at))) places.push(placeAt(at));
   }
@@ -63,11 +63,11 @@ export function placesAmong(
   sort: SortOrder,
   filter: Filter,
   after: Place | undefined,
-): Place[] {
-  const places: Place[] = [];
+): FoundPlace[] {
+  const places: FoundPlace[] = [];
   for (const doc of among) {
     if (!filter(doc)) continue;
-    const place = { key: keyOf(docs, doc, sort), id: docs.idOf(doc) };
+    const place = { key: keyOf(docs, doc, sort), id: docs.idOf(doc), docs, doc };
     if (after === undefined || comparePlaces(place, after) > 0) places.push(place);
   }
   return places;
@@ -77,7 +77,7 @@ export function placesAmong(
 export class BestMatches {
   readonly #count: number;
   readonly #after: Place | undefined;
-  #places: Place[] = [];
+  #places: FoundPlace[] = [];
 
   constructor(count: number, after: Place | undefined) {
     this.#count = count;
@@ -91,18 +91,19 @@ export class BestMatches {
       if (after !== undefined && rank > (after.key as number)) continue;
       const last = this.#places.length >= this.#count ? this.#places.at(-1) : undefined;
       if (last !== undefined && rank < (last.key as number)) continue;
-      if (!filter(found[at]!)) continue;
-      const place = { key: rank, id: docs.idOf(found[at]!) };
+      const doc = found[at]!;
+      if (!filter(doc)) continue;
+      const place = { key: rank, id: docs.idOf(doc), docs, doc };
       if (after !== undefined && comparePlaces(place, after) <= 0) continue;
       if (last === undefined || comparePlaces(place, last) < 0) this.#insert(place);
     }
   }
 
-  places(): readonly Place[] {
+  places(): readonly FoundPlace[] {
     return this.#places;
   }
 
-  #insert(place: Place): void {
+  #insert(place: FoundPlace): void {
     let low = 0;
     let high = this.#places.length;
     while (low < high) {

@@ -10,16 +10,16 @@ import {
   EFFORTS,
   type Effort,
   type FacetValue,
+  type FoundPlace,
   type PageRequest,
   type PageResult,
-  type Place,
 } from './query.ts';
 import type { Snapshot } from './segment.ts';
 import { ALL_FIELDS, type Field } from './terms-part.ts';
 import { Turns } from './turns.ts';
 
 interface Outcome {
-  readonly places: readonly Place[];
+  readonly places: readonly FoundPlace[];
   /** Whether anything matched, on this page or one before. */
   readonly hasHits: boolean;
   readonly facets: FacetCounter | undefined;
@@ -63,7 +63,7 @@ export class Searcher {
   async #list(snapshot: Snapshot, query: CatalogQuery, request: PageRequest, turns: Turns): Promise<Outcome> {
     const sort = query.sort === 'relevance' ? 'popularity' : query.sort;
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
-    const places: Place[] = [];
+    const places: FoundPlace[] = [];
     for (const segment of snapshot.segments) {
       const docs = await segment.docs();
       const filter = createFilter(docs, segment.dead(), query);
@@ -91,7 +91,7 @@ export class Searcher {
     const missesMax = effort === 'some' ? 1 : 0;
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
     const best = new BestMatches(request.limit + 1, request.after);
-    const places: Place[] = [];
+    const places: FoundPlace[] = [];
     let hasHits = false;
     const isSuggestion = request.popularOnly === true && words.length === 1;
     const docsPerTermMax = isSuggestion ? SUGGESTED_DOCS_MAX : undefined;

@@ -1,13 +1,10 @@
 import { SEGMENT_DOCS_MAX, SEGMENT_TEXT_MAX } from '../limits.ts';
 import type { IndexedMovie } from '../movie.ts';
 import { normalizeText, wordsOf } from '../text.ts';
-import { NO_NUMBER, NO_YEAR } from './docs-part.ts';
+import { NO_NUMBER, NO_YEAR, toTitleKey } from './docs-part.ts';
 import { packSections } from './sections.ts';
 import { maskOf } from './spelling.ts';
 import { FIELDS, type Field } from './terms-part.ts';
-
-/** Longer titles are in order by their beginning. */
-const TITLE_KEY_LENGTH = 200;
 
 /** A segment as it is stored: see `DocsPart` and `TermsPart`. */
 export interface BuiltSegment {
@@ -50,6 +47,7 @@ class Names {
 
 interface Doc {
   readonly id: string;
+  readonly title: string;
   readonly titleKey: string;
   readonly titleWords: number;
   readonly score: number;
@@ -114,7 +112,8 @@ export class SegmentBuilder {
     this.#textLength += movie.title.length;
     this.#docs.push({
       id: movie.id,
-      titleKey: normalizeText(movie.title).slice(0, TITLE_KEY_LENGTH),
+      title: movie.title,
+      titleKey: toTitleKey(movie.title),
       titleWords: Math.min(titleWords.size, 255),
       score: hundredths(movie.score),
       popularity: hundredths(movie.popularity),
@@ -153,7 +152,7 @@ export class SegmentBuilder {
       Uint16Array.from(
         Uint32Array.from(sorted.keys()).sort((a, b) => compare(sorted[a]!, sorted[b]!) || a - b),
       );
-    const titles = packText(sorted.map(({ titleKey }) => titleKey));
+    const titles = packText(sorted.map(({ title }) => title));
     const directors = sortNames(this.#directors);
     const genres = sortNames(this.#genres);
     const directorsOf = reorder(order, this.#directorsStart, this.#directorsOf, directors.rankOf);
