@@ -72,9 +72,29 @@ export class DocsPart {
     this.count = this.score.length;
   }
 
-  /** The number at a place in the order. */
-  at(order: SortOrder, place: number): number {
-    return order === 'popularity' ? place : this.#orders[order][place]!;
+  /** The numbers in an order; undefined for the one in which they are given. */
+  order(sort: SortOrder): Uint16Array | undefined {
+    return sort === 'popularity' ? undefined : this.#orders[sort];
+  }
+
+  /** The movies of these years, the latest first; those without a year are in none. */
+  docsOfYears(from: number | undefined, to: number | undefined): Uint16Array {
+    const order = this.#orders.year;
+    const first = this.#firstUpTo(to ?? Number.POSITIVE_INFINITY);
+    return order.subarray(first, Math.max(first, this.#firstUpTo((from ?? NO_YEAR + 1) - 1)));
+  }
+
+  /** Where in the order of years those up to a year begin. */
+  #firstUpTo(year: number): number {
+    const order = this.#orders.year;
+    let low = 0;
+    let high = order.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.year[order[middle]!]! > year) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   idOf(doc: number): string {
