@@ -6,13 +6,14 @@ import { deriveKey } from '../lib/signing/signed-url.ts';
 import type { Gate } from './auth/gate.ts';
 import { AnswerCache } from './catalog/answer-cache.ts';
 import { Cursors } from './catalog/cursor.ts';
+import { GatheredReads } from './catalog/gathered-reads.ts';
 import { ImportRepository } from './catalog/import/import-repository.ts';
 import { Importer } from './catalog/import/importer.ts';
 import { CatalogIndex, type IndexChange } from './catalog/index/catalog-index.ts';
 import { IndexUpkeep } from './catalog/index/index-upkeep.ts';
 import { Searcher } from './catalog/index/searcher.ts';
 import { SegmentStore } from './catalog/index/segment-store.ts';
-import { UPKEEP_INTERVAL_MS } from './catalog/limits.ts';
+import { MOVIE_READS_MAX, UPKEEP_INTERVAL_MS } from './catalog/limits.ts';
 import { MovieCache } from './catalog/movie-cache.ts';
 import { MovieRepository } from './catalog/movie-repository.ts';
 import { createCatalogRoutes, createMovieRoute, describeMovie } from './catalog/routes.ts';
@@ -57,7 +58,11 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
 
   // 1. What is kept in memory.
   const movies = new MovieRepository(kysely);
-  const cache = new MovieCache({ load: (ids) => movies.findMany(ids), describe: describeMovie, clock });
+  const reads = new GatheredReads({
+    read: (ids) => movies.findMany(ids),
+    readsMax: database.kind === 'pglite' ? 1 : MOVIE_READS_MAX,
+  });
+  const cache = new MovieCache({ load: (ids) => reads.load(ids), describe: describeMovie, clock });
   const store = new SegmentStore(kysely);
   const index = stack.use(
     await CatalogIndex.open({ store, clock, logger, cacheBytesMax: config.CATALOG_CACHE }),
@@ -108,7 +113,7 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
 
   const deps = {
     service,
-    suggest: (text: string, limit: number) => suggest({ index, searcher, cache }, text, limit),
+    suggest: (text: string, limit: number) => suggest({ index, searcher }, text, limit),
     answers,
     importer,
     gate,

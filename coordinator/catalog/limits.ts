@@ -49,6 +49,11 @@ export const CORRECTIONS_CACHED_MAX = 1000;
 /** A search lets others have their turn after this time. */
 export const TURN_MS = 4;
 
+/** Movies that one statement reads for several who wait. */
+export const GATHERED_IDS_MAX = 500;
+/** Statements that read movies at the same time, on PostgreSQL; PGlite runs one. */
+export const MOVIE_READS_MAX = 4;
+
 /** Movies whose JSON is kept in memory, and how many bytes they may have together. */
 export const CACHED_MOVIES_MAX = 50_000;
 export const CACHED_BYTES_MAX = 64 * 1024 * 1024;

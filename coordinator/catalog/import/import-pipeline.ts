@@ -50,6 +50,12 @@ export interface ImportOutcome {
   readonly broken: { readonly byte: number; readonly line: number; readonly message: string } | undefined;
 }
 
+/** Movies on their way into the table, and what is asked of it. */
+interface Batch {
+  readonly parsed: readonly Parsed[];
+  readonly found: Promise<readonly ExistingMovie[]>;
+}
+
 interface Parsed {
   readonly fields: MovieFields;
   readonly identity: string;
@@ -59,8 +65,9 @@ interface Parsed {
 const GENRES_KNOWN_MAX = 100_000;
 
 /**
- * Bytes in, movies out, `IMPORT_ROWS` at a time: cut, parsed, checked, compared with what is there, and stored. Holds as
- * many movies, and the segment that is being made of the new ones.
+ * Bytes in, movies out, `IMPORT_ROWS` at a time: cut, parsed, checked, compared with what is there, and stored. Some
+ * batches are on their way at a time; so are the segment that is being made of the new movies, and the one before, which
+ * is being published.
  */
 export class ImportPipeline {
   readonly #options: ImportPipelineOptions;
@@ -68,12 +75,18 @@ export class ImportPipeline {
   readonly #seen = new SeenIdentities();
   readonly #ids: AscendingIds;
   readonly #genreNames = new Map<string, string>();
+  /** How genres are compared, by how they are written: there are few, and each movie has some. */
+  readonly #genreKeys = new Map<string, string>();
   readonly #counts = { added: 0, updated: 0, unchanged: 0, kept: 0, duplicates: 0, rejected: 0 };
   readonly #problems: ImportReport['problems'] = [];
   #parsed: Parsed[] = [];
   #builder = new SegmentBuilder();
   #lastId: string;
   #inserts: Promise<void>[] = [];
+  /** Looked up while the one before is stored. */
+  #next: Batch | undefined;
+  /** Resolves when the last segment counts. */
+  #published: Promise<void> = Promise.resolve();
   #broken: ImportOutcome['broken'];
 
   constructor(options: ImportPipelineOptions) {
@@ -87,15 +100,16 @@ export class ImportPipeline {
   async push(bytes: Uint8Array): Promise<void> {
     if (this.#broken !== undefined) return;
     this.#guard(() => this.#elements.push(bytes));
-    while (this.#parsed.length >= IMPORT_ROWS) await this.#store(this.#parsed.splice(0, IMPORT_ROWS));
+    while (this.#parsed.length >= IMPORT_ROWS) await this.#take(this.#parsed.splice(0, IMPORT_ROWS));
   }
 
   /** Stores the rest. In atomic mode nothing is stored once something was rejected. */
   async end(): Promise<ImportOutcome> {
     if (this.#broken === undefined) this.#guard(() => this.#elements.end());
-    while (this.#parsed.length > 0) await this.#store(this.#parsed.splice(0, IMPORT_ROWS));
-    await Promise.all(this.#inserts);
+    while (this.#parsed.length > 0) await this.#take(this.#parsed.splice(0, IMPORT_ROWS));
+    await this.#storeNext();
     await this.#publish();
+    await this.#published;
     const report = { mode: this.#options.mode, ...this.#counts, problems: this.#problems };
     return { report, broken: this.#broken };
   }
@@ -197,16 +211,31 @@ export class ImportPipeline {
     });
   }
 
-  async #store(parsed: readonly Parsed[]): Promise<void> {
+  /** No identity comes twice: what is looked up does not depend on what is being stored. */
+  async #take(parsed: readonly Parsed[]): Promise<void> {
     if (this.#hasFailed) return;
+    const found = this.#options.calls.lookUp(parsed.map(({ identity }) => identity));
+    // Whoever waits for it comes later.
+    found.catch(() => {});
+    await this.#storeNext();
+    this.#next = { parsed, found };
+  }
+
+  async #storeNext(): Promise<void> {
+    const batch = this.#next;
+    this.#next = undefined;
+    if (batch === undefined || this.#hasFailed) return;
+    await this.#store(batch.parsed, await batch.found);
+  }
+
+  async #store(parsed: readonly Parsed[], found: readonly ExistingMovie[]): Promise<void> {
     const { calls } = this.#options;
     await this.#learnGenres(parsed);
-    const found = await calls.lookUp(parsed.map(({ identity }) => identity));
     const existing = new Map(found.map((movie) => [movie.identity.replaceAll('-', ''), movie]));
     const added: MovieRow[] = [];
     const changed: MovieRow[] = [];
     for (const { fields: given, identity } of parsed) {
-      const keys = new Set(given.genres.map(normalizeText));
+      const keys = new Set(given.genres.map((genre) => this.#genreKeyOf(genre)));
       const fields = { ...given, genres: Array.from(keys, (key) => this.#genreNames.get(key)!) };
       const imported = contentHashOf(fields);
       const before = existing.get(identity);
@@ -232,16 +261,23 @@ export class ImportPipeline {
     this.#lastId = rows.at(-1)!.id;
     this.#counts.added += rows.length;
     if (this.#inserts.length > IMPORT_STATEMENTS_MAX) await this.#inserts.shift();
-    if (this.#builder.hasRoomFor(IMPORT_ROWS)) return;
-    await Promise.all(this.#inserts.splice(0));
-    await this.#publish();
+    if (!this.#builder.hasRoomFor(IMPORT_ROWS)) await this.#publish();
   }
 
+  /** Resolves when the segment is made; it is published once its movies are stored, and one at a time. */
   async #publish(): Promise<void> {
-    if (this.#builder.docs === 0 || this.#hasFailed) return;
-    const segment = this.#builder.finish();
-    this.#builder = new SegmentBuilder();
-    await this.#options.calls.publish(segment, this.#lastId);
+    const inserted = Promise.all(this.#inserts.splice(0));
+    inserted.catch(() => {});
+    if (this.#builder.docs > 0 && !this.#hasFailed) {
+      const segment = this.#builder.finish();
+      const lastId = this.#lastId;
+      this.#builder = new SegmentBuilder();
+      await this.#published;
+      this.#published = inserted.then(() => this.#options.calls.publish(segment, lastId));
+      // Whoever waits for it comes later.
+      this.#published.catch(() => {});
+    }
+    await inserted;
   }
 
   async #learnGenres(parsed: readonly Parsed[]): Promise<void> {
@@ -249,12 +285,22 @@ export class ImportPipeline {
     const unknown = new Map<string, string>();
     for (const { fields } of parsed) {
       for (const genre of fields.genres) {
-        const key = normalizeText(genre);
+        const key = this.#genreKeyOf(genre);
         if (!this.#genreNames.has(key)) unknown.set(key, genre);
       }
     }
     if (unknown.size === 0) return;
     const named = await this.#options.calls.nameGenres([...unknown.values()]);
     for (const name of named) this.#genreNames.set(normalizeText(name), name);
+  }
+
+  #genreKeyOf(genre: string): string {
+    let key = this.#genreKeys.get(genre);
+    if (key === undefined) {
+      key = normalizeText(genre);
+      if (this.#genreKeys.size > GENRES_KNOWN_MAX) this.#genreKeys.clear();
+      this.#genreKeys.set(genre, key);
+    }
+    return key;
   }
 }

@@ -29,9 +29,13 @@ export interface MovieColumns {
   readonly videoId: string;
 }
 
+const SPECIAL = /["\\]/;
+
 export function columnsOf(rows: readonly MovieRow[]): MovieColumns {
   const texts = (read: (fields: MovieFields) => string | null) =>
     `{${rows.map(({ fields }) => quoted(read(fields))).join(',')}}`;
+  const lists = (read: (fields: MovieFields) => readonly string[]) =>
+    `{${rows.map(({ fields }) => quotedArray(read(fields))).join(',')}}`;
   const plain = (read: (row: MovieRow) => string | number | null) =>
     `{${rows.map((row) => read(row) ?? 'NULL').join(',')}}`;
   return {
@@ -42,8 +46,8 @@ export function columnsOf(rows: readonly MovieRow[]): MovieColumns {
     title: texts(({ title }) => title),
     originalTitle: texts(({ originalTitle }) => originalTitle),
     year: plain(({ fields }) => fields.year),
-    directors: texts(({ directors }) => arrayOf(directors)),
-    genres: texts(({ genres }) => arrayOf(genres)),
+    directors: lists(({ directors }) => directors),
+    genres: lists(({ genres }) => genres),
     score: plain(({ fields }) => fields.score),
     popularity: plain(({ fields }) => fields.popularity),
     runtimeMinutes: plain(({ fields }) => fields.runtimeMinutes),
@@ -53,11 +57,15 @@ export function columnsOf(rows: readonly MovieRow[]): MovieColumns {
   };
 }
 
-export function arrayOf(values: readonly string[]): string {
-  return `{${values.map(quoted).join(',')}}`;
+/** An array literal as a value of another one. */
+function quotedArray(values: readonly string[]): string {
+  // Most names need nothing but quotes, which are escaped already.
+  const isPlain = !values.some((value) => SPECIAL.test(value));
+  if (isPlain) return values.length === 0 ? '"{}"' : `"{\\"${values.join('\\",\\"')}\\"}"`;
+  return quoted(`{${values.map(quoted).join(',')}}`);
 }
 
 function quoted(text: string | null): string {
   if (text === null) return 'NULL';
-  return `"${/["\\]/.test(text) ? text.replaceAll(/["\\]/g, '\\$&') : text}"`;
+  return `"${SPECIAL.test(text) ? text.replaceAll(/["\\]/g, '\\$&') : text}"`;
 }

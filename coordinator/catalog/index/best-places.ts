@@ -2,7 +2,10 @@ import type { DocsPart, SortOrder } from './docs-part.ts';
 import { NO_NUMBER } from './docs-part.ts';
 import type { Filter } from './filters.ts';
 import type { Matches } from './match-words.ts';
-import type { Place } from './query.ts';
+import type { FoundPlace, Place } from './query.ts';
+
+/** Of the movies that may pass a filter so many are first looked for in order. */
+const TRIED_SHARE = 0.25;
 
 /** By what an order puts movies; for all but titles the highest comes first, and of equals the latest. */
 export function keyOf(docs: DocsPart, doc: number, sort: SortOrder): number | string {
@@ -28,81 +31,32 @@ export function comparePlaces(a: Place, b: Place): number {
   return a.id > b.id ? -1 : a.id < b.id ? 1 : 0;
 }
 
-/** The first `count` movies of a segment behind a place that pass the filter. */
-export function placesInOrder(
-  docs: DocsPart,
-  sort: SortOrder,
-  filter: Filter,
-  after: Place | undefined,
-  count: number,
-): Place[] {
-  const placeAt = (at: number): Place => {
-    const doc = docs.at(sort, at);
-    return { key: keyOf(docs, doc, sort), id: docs.idOf(doc) };
-  };
-  let low = 0;
-  if (after !== undefined) {
-    let high = docs.count;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (comparePlaces(placeAt(middle), after) <= 0) low = middle + 1;
-      else high = middle;
-    }
-  }
-  const places: Place[] = [];
-  for (let at = low; at < docs.count && places.length < count; at++) {
-    if (filter(docs.at(sort, at))) places.push(placeAt(at));
-  }
-  return places;
-}
-
-/** The same of few movies, which are looked at one by one. */
-export function placesAmong(
-  docs: DocsPart,
-  among: Uint16Array,
-  sort: SortOrder,
-  filter: Filter,
-  after: Place | undefined,
-): Place[] {
-  const places: Place[] = [];
-  for (const doc of among) {
-    if (!filter(doc)) continue;
-    const place = { key: keyOf(docs, doc, sort), id: docs.idOf(doc) };
-    if (after === undefined || comparePlaces(place, after) > 0) places.push(place);
-  }
-  return places;
-}
-
-/** The `count` best matches of any number, gathered one segment after the other. */
-export class BestMatches {
-  readonly #count: number;
-  readonly #after: Place | undefined;
-  #places: Place[] = [];
+/** The `count` best places of any number, gathered one segment after the other. */
+export class BestPlaces {
+  readonly count: number;
+  /** The first one comes behind it. */
+  readonly after: Place | undefined;
+  #places: FoundPlace[] = [];
 
   constructor(count: number, after: Place | undefined) {
-    this.#count = count;
-    this.#after = after;
+    this.count = count;
+    this.after = after;
   }
 
-  add(docs: DocsPart, { docs: found, ranks }: Matches, filter: Filter): void {
-    const after = this.#after;
-    for (let at = 0; at < found.length; at++) {
-      const rank = ranks[at]!;
-      if (after !== undefined && rank > (after.key as number)) continue;
-      const last = this.#places.length >= this.#count ? this.#places.at(-1) : undefined;
-      if (last !== undefined && rank < (last.key as number)) continue;
-      if (!filter(found[at]!)) continue;
-      const place = { key: rank, id: docs.idOf(found[at]!) };
-      if (after !== undefined && comparePlaces(place, after) <= 0) continue;
-      if (last === undefined || comparePlaces(place, last) < 0) this.#insert(place);
-    }
+  /** Only what comes before it is of use; undefined while there is room. */
+  get last(): FoundPlace | undefined {
+    return this.#places.length >= this.count ? this.#places.at(-1) : undefined;
   }
 
-  places(): readonly Place[] {
+  get places(): readonly FoundPlace[] {
     return this.#places;
   }
 
-  #insert(place: Place): void {
+  /** False when it comes too late. One that is here already counts once. */
+  offer(place: FoundPlace): boolean {
+    const { last } = this;
+    if (last !== undefined && comparePlaces(place, last) >= 0) return false;
+    if (this.after !== undefined && comparePlaces(place, this.after) <= 0) return true;
     let low = 0;
     let high = this.#places.length;
     while (low < high) {
@@ -110,7 +64,74 @@ export class BestMatches {
       if (comparePlaces(this.#places[middle]!, place) <= 0) low = middle + 1;
       else high = middle;
     }
+    if (this.#places[low - 1]?.id === place.id) return true;
     this.#places.splice(low, 0, place);
-    if (this.#places.length > this.#count) this.#places.pop();
+    if (this.#places.length > this.count) this.#places.pop();
+    return true;
+  }
+}
+
+/** What of a segment a list may show. */
+export interface Listed {
+  readonly docs: DocsPart;
+  readonly sort: SortOrder;
+  readonly filter: Filter;
+  /** All that may pass the filter, in any order, if that is known; */
+  readonly among?: Uint16Array | undefined;
+  /** in the order of the list, if that is known. */
+  readonly inOrder?: Uint16Array | undefined;
+}
+
+/** Adds the best of a segment. */
+export function addListed(best: BestPlaces, listed: Listed): void {
+  const { docs, sort, filter, among = listed.inOrder } = listed;
+  // 1. Where much passes, the first ones in order are found soon.
+  const isFew = among !== undefined && among.length < docs.count / 2;
+  if (addInOrder(best, listed, isFew ? among.length * TRIED_SHARE : Number.POSITIVE_INFINITY)) return;
+  // 2. Few movies are looked at one by one, unless many of them pass: in order, some `count / passing` are looked at for
+  // each one that is found, at an eighth of the cost.
+  const passing = among!.filter(filter);
+  if (passing.length ** 2 > (best.count * docs.count) / 8) addInOrder(best, listed, Number.POSITIVE_INFINITY);
+  else for (const doc of passing) best.offer(placeOf(docs, doc, sort));
+}
+
+/** False when so many were looked at and there may be more. */
+function addInOrder(best: BestPlaces, { docs, sort, filter, inOrder }: Listed, most: number): boolean {
+  const { after } = best;
+  const order = inOrder ?? docs.order(sort);
+  const docAt = (at: number) => (order === undefined ? at : order[at]!);
+  const count = order === undefined ? docs.count : order.length;
+  let low = 0;
+  if (after !== undefined) {
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (comparePlaces(placeOf(docs, docAt(middle), sort), after) <= 0) low = middle + 1;
+      else high = middle;
+    }
+  }
+  const end = Math.min(count, low + most);
+  for (let at = low; at < end; at++) {
+    const doc = docAt(at);
+    // Whatever follows comes later still.
+    if (filter(doc) && !best.offer(placeOf(docs, doc, sort))) return true;
+  }
+  return end === count;
+}
+
+function placeOf(docs: DocsPart, doc: number, sort: SortOrder): FoundPlace {
+  return { key: keyOf(docs, doc, sort), id: docs.idOf(doc), docs, doc };
+}
+
+/** Adds the matches of a search by their ranks. */
+export function addMatches(best: BestPlaces, docs: DocsPart, matches: Matches, filter: Filter): void {
+  const { docs: found, ranks } = matches;
+  for (let at = 0; at < found.length; at++) {
+    const rank = ranks[at]!;
+    if (best.after !== undefined && rank > (best.after.key as number)) continue;
+    const { last } = best;
+    if (last !== undefined && rank < (last.key as number)) continue;
+    const doc = found[at]!;
+    if (filter(doc)) best.offer({ key: rank, id: docs.idOf(doc), docs, doc });
   }
 }

@@ -5,6 +5,14 @@ import { unpackSections } from './sections.ts';
 export const NO_NUMBER = 65_535;
 export const NO_YEAR = -32_768;
 
+/** Longer titles are in order by their beginning. */
+const TITLE_KEY_LENGTH = 200;
+
+/** By what titles are in order. */
+export function toTitleKey(title: string): string {
+  return normalizeText(title).slice(0, TITLE_KEY_LENGTH);
+}
+
 export type SortOrder = 'popularity' | 'score' | 'title' | 'year' | 'newest';
 
 /**
@@ -64,9 +72,29 @@ export class DocsPart {
     this.count = this.score.length;
   }
 
-  /** The number at a place in the order. */
-  at(order: SortOrder, place: number): number {
-    return order === 'popularity' ? place : this.#orders[order][place]!;
+  /** The numbers in an order; undefined for the one in which they are given. */
+  order(sort: SortOrder): Uint16Array | undefined {
+    return sort === 'popularity' ? undefined : this.#orders[sort];
+  }
+
+  /** The movies of these years, the latest first; those without a year are in none. */
+  docsOfYears(from: number | undefined, to: number | undefined): Uint16Array {
+    const order = this.#orders.year;
+    const first = this.#firstUpTo(to ?? Number.POSITIVE_INFINITY);
+    return order.subarray(first, Math.max(first, this.#firstUpTo((from ?? NO_YEAR + 1) - 1)));
+  }
+
+  /** Where in the order of years those up to a year begin. */
+  #firstUpTo(year: number): number {
+    const order = this.#orders.year;
+    let low = 0;
+    let high = order.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.year[order[middle]!]! > year) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   idOf(doc: number): string {
@@ -74,8 +102,22 @@ export class DocsPart {
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
   }
 
-  titleKeyOf(doc: number): string {
+  titleOf(doc: number): string {
     return this.#titles.slice(this.#titleOffsets[doc]!, this.#titleOffsets[doc + 1]!);
+  }
+
+  titleKeyOf(doc: number): string {
+    return toTitleKey(this.titleOf(doc));
+  }
+
+  yearOf(doc: number): number | null {
+    const year = this.year[doc]!;
+    return year === NO_YEAR ? null : year;
+  }
+
+  directorNamesOf(doc: number): string[] {
+    const numbers = this.directorsOf.subarray(this.directorsStart[doc]!, this.directorsStart[doc + 1]!);
+    return Array.from(numbers, (number) => this.directorNames.at(number));
   }
 
   /** The number of a movie; -1 when it is not here. */

@@ -1,4 +1,4 @@
-import type { SortOrder } from './docs-part.ts';
+import type { DocsPart, SortOrder } from './docs-part.ts';
 
 /** What is asked of the index. Names are normalised. */
 export interface CatalogQuery {
@@ -19,6 +19,13 @@ export interface CatalogQuery {
 export interface Place {
   readonly key: number | string;
   readonly id: string;
+}
+
+/** Where a query has found a movie. */
+export interface FoundPlace extends Place {
+  readonly docs: DocsPart;
+  /** The movie's number there. */
+  readonly doc: number;
 }
 
 export interface PageRequest {
@@ -51,7 +58,7 @@ export interface Facets {
 }
 
 export interface PageResult {
-  readonly places: readonly Place[];
+  readonly places: readonly FoundPlace[];
   readonly hasMore: boolean;
   readonly effort: Effort;
   readonly facets: Facets | undefined;

@@ -1,5 +1,5 @@
 import { SUGGESTED_DOCS_MAX } from '../limits.ts';
-import { BestMatches, comparePlaces, placesAmong, placesInOrder } from './best-places.ts';
+import { addListed, addMatches, BestPlaces } from './best-places.ts';
 import { Corrections } from './corrections.ts';
 import type { DocsPart } from './docs-part.ts';
 import { FacetCounter } from './facet-counter.ts';
@@ -10,16 +10,16 @@ import {
   EFFORTS,
   type Effort,
   type FacetValue,
+  type FoundPlace,
   type PageRequest,
   type PageResult,
-  type Place,
 } from './query.ts';
 import type { Snapshot } from './segment.ts';
 import { ALL_FIELDS, type Field } from './terms-part.ts';
 import { Turns } from './turns.ts';
 
 interface Outcome {
-  readonly places: readonly Place[];
+  readonly places: readonly FoundPlace[];
   /** Whether anything matched, on this page or one before. */
   readonly hasHits: boolean;
   readonly facets: FacetCounter | undefined;
@@ -63,21 +63,19 @@ export class Searcher {
   async #list(snapshot: Snapshot, query: CatalogQuery, request: PageRequest, turns: Turns): Promise<Outcome> {
     const sort = query.sort === 'relevance' ? 'popularity' : query.sort;
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
-    const places: Place[] = [];
+    const best = new BestPlaces(request.limit + 1, request.after);
     for (const segment of snapshot.segments) {
       const docs = await segment.docs();
       const filter = createFilter(docs, segment.dead(), query);
       if (filter === null) continue;
-      const among = docsOfDirector(docs, query.director);
-      places.push(
-        ...(among === undefined
-          ? placesInOrder(docs, sort, filter, request.after, request.limit + 1)
-          : placesAmong(docs, among, sort, filter, request.after)),
-      );
-      facets?.add(docs, among, filter);
+      const ofDirector = docsOfDirector(docs, query.director);
+      const ofYears = docsOfYears(docs, query);
+      const inOrder = sort === 'year' ? ofYears : undefined;
+      addListed(best, { docs, sort, filter, among: ofDirector ?? ofYears, inOrder });
+      facets?.add(docs, ofDirector, filter);
       await turns.pause();
     }
-    return { places: places.sort(comparePlaces), hasHits: places.length > 0, facets };
+    return { places: best.places, hasHits: best.places.length > 0, facets };
   }
 
   async #search(
@@ -90,8 +88,7 @@ export class Searcher {
     const words = await this.#expand(snapshot, query, effort, turns);
     const missesMax = effort === 'some' ? 1 : 0;
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
-    const best = new BestMatches(request.limit + 1, request.after);
-    const places: Place[] = [];
+    const best = new BestPlaces(request.limit + 1, request.after);
     let hasHits = false;
     const isSuggestion = request.popularOnly === true && words.length === 1;
     const docsPerTermMax = isSuggestion ? SUGGESTED_DOCS_MAX : undefined;
@@ -101,18 +98,17 @@ export class Searcher {
       if (filter === null) continue;
       const matches = matchWords(docs, terms, words, missesMax, docsPerTermMax);
       hasHits ||= matches.docs.some(filter);
-      if (query.sort === 'relevance') best.add(docs, matches, filter);
+      if (query.sort === 'relevance') addMatches(best, docs, matches, filter);
       else {
         const matched = new Uint8Array(docs.count);
         for (const doc of matches.docs) matched[doc] = 1;
         const both: Filter = (doc) => matched[doc] === 1 && filter(doc);
-        places.push(...placesInOrder(docs, query.sort, both, request.after, request.limit + 1));
+        addListed(best, { docs, sort: query.sort, filter: both, among: matches.docs });
       }
       if (facets !== undefined) facets.add(docs, matches.docs.toSorted(), filter);
       await turns.pause();
     }
-    if (query.sort === 'relevance') return { places: best.places(), hasHits, facets };
-    return { places: places.sort(comparePlaces), hasHits, facets };
+    return { places: best.places, hasHits, facets };
   }
 
   async #expand(
@@ -167,6 +163,11 @@ function docsOfDirector(docs: DocsPart, director: string | undefined): Uint16Arr
   if (director === undefined) return undefined;
   const number = docs.directorNames.find(director);
   return docs.directorDocs.subarray(docs.directorDocsStart[number]!, docs.directorDocsStart[number + 1]!);
+}
+
+function docsOfYears(docs: DocsPart, { yearFrom, yearTo }: CatalogQuery): Uint16Array | undefined {
+  if (yearFrom === undefined && yearTo === undefined) return undefined;
+  return docs.docsOfYears(yearFrom, yearTo);
 }
 
 function toResult({ places, facets }: Outcome, effort: Effort, { limit }: PageRequest): PageResult {

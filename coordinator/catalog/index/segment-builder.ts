@@ -1,13 +1,10 @@
 import { SEGMENT_DOCS_MAX, SEGMENT_TEXT_MAX } from '../limits.ts';
 import type { IndexedMovie } from '../movie.ts';
 import { normalizeText, wordsOf } from '../text.ts';
-import { NO_NUMBER, NO_YEAR } from './docs-part.ts';
+import { NO_NUMBER, NO_YEAR, toTitleKey } from './docs-part.ts';
 import { packSections } from './sections.ts';
 import { maskOf } from './spelling.ts';
 import { FIELDS, type Field } from './terms-part.ts';
-
-/** Longer titles are in order by their beginning. */
-const TITLE_KEY_LENGTH = 200;
 
 /** A segment as it is stored: see `DocsPart` and `TermsPart`. */
 export interface BuiltSegment {
@@ -31,12 +28,29 @@ class Numbers {
   }
 }
 
+/** A name as it was written, with what it takes to add it again. */
+interface KnownName {
+  readonly number: number;
+  readonly words: readonly string[];
+}
+
 /** Names that were seen, by how they are compared; each keeps the form that it had first. */
 class Names {
   readonly numbers = new Map<string, number>();
   readonly shown: string[] = [];
+  /** By how they were written: most names come again and again. */
+  readonly #known = new Map<string, KnownName>();
 
-  add(name: string): number {
+  know(name: string): KnownName {
+    let known = this.#known.get(name);
+    if (known === undefined) {
+      known = { number: this.#add(name), words: wordsOf(name) };
+      this.#known.set(name, known);
+    }
+    return known;
+  }
+
+  #add(name: string): number {
     const key = normalizeText(name);
     let number = this.numbers.get(key);
     if (number === undefined) {
@@ -50,6 +64,7 @@ class Names {
 
 interface Doc {
   readonly id: string;
+  readonly title: string;
   readonly titleKey: string;
   readonly titleWords: number;
   readonly score: number;
@@ -100,12 +115,14 @@ export class SegmentBuilder {
       for (const word of wordsOf(movie.originalTitle)) this.#addTerm(FIELDS.title, word, number);
     }
     for (const director of movie.directors) {
-      this.#directorsOf.push(this.#directors.add(director));
-      for (const word of wordsOf(director)) this.#addTerm(FIELDS.person, word, number);
+      const known = this.#directors.know(director);
+      this.#directorsOf.push(known.number);
+      for (const word of known.words) this.#addTerm(FIELDS.person, word, number);
     }
     for (const genre of movie.genres) {
-      this.#genresOf.push(this.#genres.add(genre));
-      for (const word of wordsOf(genre)) this.#addTerm(FIELDS.genre, word, number);
+      const known = this.#genres.know(genre);
+      this.#genresOf.push(known.number);
+      for (const word of known.words) this.#addTerm(FIELDS.genre, word, number);
     }
     if (movie.synopsis !== null) {
       this.#textLength += movie.synopsis.length;
@@ -114,7 +131,8 @@ export class SegmentBuilder {
     this.#textLength += movie.title.length;
     this.#docs.push({
       id: movie.id,
-      titleKey: normalizeText(movie.title).slice(0, TITLE_KEY_LENGTH),
+      title: movie.title,
+      titleKey: toTitleKey(movie.title),
       titleWords: Math.min(titleWords.size, 255),
       score: hundredths(movie.score),
       popularity: hundredths(movie.popularity),
@@ -129,8 +147,15 @@ export class SegmentBuilder {
     this.#genresStart.values[docs.length] = this.#genresOf.length;
     this.#directorsStart.values[docs.length] = this.#directorsOf.length;
     // Numbers are given in order of popularity, so that the first ones of any list are the most popular.
-    const order = Uint32Array.from(docs.keys()).sort((a, b) => comparePopularity(docs[a]!, docs[b]!));
-    return { docs: docs.length, docsPart: this.#packDocs(order), termsPart: this.#packTerms(order) };
+    const latest = latestFirst(docs);
+    const order = sortByNumber(latest, (number) => -present(docs[number]!.popularity));
+    const numberOf = new Uint16Array(docs.length);
+    for (const [ordinal, number] of order.entries()) numberOf[number] = ordinal;
+    const docsPart = this.#packDocs(
+      order,
+      latest.map((number) => numberOf[number]!),
+    );
+    return { docs: docs.length, docsPart, termsPart: this.#packTerms(order) };
   }
 
   #addTerm(field: Field, word: string, doc: number): void {
@@ -147,13 +172,11 @@ export class SegmentBuilder {
     this.#termsOf.push(number);
   }
 
-  #packDocs(order: Uint32Array): Uint8Array {
+  /** `latest` has the numbers that the order gives. */
+  #packDocs(order: Uint16Array, latest: Uint16Array): Uint8Array {
     const sorted = Array.from(order, (number) => this.#docs[number]!);
-    const by = (compare: (a: Doc, b: Doc) => number) =>
-      Uint16Array.from(
-        Uint32Array.from(sorted.keys()).sort((a, b) => compare(sorted[a]!, sorted[b]!) || a - b),
-      );
-    const titles = packText(sorted.map(({ titleKey }) => titleKey));
+    const by = (keyOf: (doc: Doc) => number) => sortByNumber(latest, (number) => keyOf(sorted[number]!));
+    const titles = packText(sorted.map(({ title }) => title));
     const directors = sortNames(this.#directors);
     const genres = sortNames(this.#genres);
     const directorsOf = reorder(order, this.#directorsStart, this.#directorsOf, directors.rankOf);
@@ -168,10 +191,10 @@ export class SegmentBuilder {
       titles: titles.bytes,
       titleOffsets: titles.offsets,
       // Highest and latest first, what has none last; titles from A to Z.
-      byScore: by((a, b) => present(b.score) - present(a.score) || compareIds(b, a)),
-      byYear: by((a, b) => b.year - a.year || compareIds(b, a)),
-      byTitle: by((a, b) => compareText(a.titleKey, b.titleKey) || compareIds(b, a)),
-      byId: by((a, b) => compareIds(b, a)),
+      byScore: by(({ score }) => -present(score)),
+      byYear: by(({ year }) => -year),
+      byTitle: sortByTitle(latest, sorted),
+      byId: latest,
       directors: directors.text.bytes,
       directorOffsets: directors.text.offsets,
       directorsOf: directorsOf.values,
@@ -185,7 +208,7 @@ export class SegmentBuilder {
     });
   }
 
-  #packTerms(order: Uint32Array): Uint8Array {
+  #packTerms(order: Uint16Array): Uint8Array {
     const terms: string[] = [];
     const rankOf = new Uint32Array(this.#lastDoc.length);
     // Fields in the order of their letters, words in the order of their code units: so are the terms.
@@ -240,7 +263,7 @@ function sortNames({ shown, numbers }: Names) {
   return { rankOf, text: packText(names) };
 }
 
-function reorder(order: Uint32Array, starts: Numbers, values: Numbers, rankOf: Uint32Array) {
+function reorder(order: Uint16Array, starts: Numbers, values: Numbers, rankOf: Uint32Array) {
   const newStarts = new Uint32Array(order.length + 1);
   const newValues = new Uint32Array(values.length);
   let at = 0;
@@ -276,14 +299,37 @@ function present(value: number): number {
   return value === NO_NUMBER ? -1 : value;
 }
 
-function comparePopularity(a: Doc, b: Doc): number {
-  return present(b.popularity) - present(a.popularity) || compareIds(b, a);
+/** The numbers of the movies, the highest id first. */
+function latestFirst(docs: readonly Doc[]): Uint16Array {
+  const numbers = Uint16Array.from(docs.keys());
+  let isAscending = true;
+  for (let at = 1; isAscending && at < docs.length; at++) isAscending = docs[at - 1]!.id < docs[at]!.id;
+  // As an import gives them.
+  if (isAscending) return numbers.reverse();
+  return numbers.sort((a, b) => compareText(docs[b]!.id, docs[a]!.id));
 }
 
-function compareIds(a: Doc, b: Doc): number {
-  return compareText(a.id, b.id);
+/** More than there are movies, and a power of two. */
+const PLACES = 65_536;
+
+/**
+ * The numbers by whole keys, the least first, and where those are equal as they were. Key and place make one number each:
+ * sorting numbers is many times as fast as asking a function.
+ */
+function sortByNumber(numbers: Uint16Array, keyOf: (number: number) => number): Uint16Array {
+  const keys = Float64Array.from(numbers, (number, place) => keyOf(number) * PLACES + place).sort();
+  return Uint16Array.from(keys, (key) => numbers[key - Math.floor(key / PLACES) * PLACES]!);
 }
 
-export function compareText(a: string, b: string): number {
+/** The same by titles. No key has a character below the blank, so that the place behind it decides only between equals. */
+function sortByTitle(numbers: Uint16Array, docs: readonly Doc[]): Uint16Array {
+  const keys = Array.from(
+    numbers,
+    (number, place) => `${docs[number]!.titleKey}\0${String.fromCharCode(place)}`,
+  );
+  return Uint16Array.from(keys.sort(), (key) => numbers[key.charCodeAt(key.length - 1)]!);
+}
+
+function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
