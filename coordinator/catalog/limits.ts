@@ -47,7 +47,7 @@ export const SUGGESTED_DOCS_MAX = 100;
 export const CORRECTIONS_MAX = 8;
 export const CORRECTIONS_CACHED_MAX = 1000;
 /** A search lets others have their turn after this time. */
-export const TURN_MS = 4;
+export const TURN_MS = 1;
 
 /** Movies that one statement reads for several who wait. */
 export const GATHERED_IDS_MAX = 500;
