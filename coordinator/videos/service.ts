@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/logging/logger.ts';
 import type { ObjectContent, ObjectStore, WrittenObject } from '../chunks/object-store.ts';
 import type { Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
+import { LoadingCache } from '../loading-cache.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import type { Attachment, VideoAttachments } from './attachment.ts';
@@ -14,7 +15,6 @@ import { EDIT_ATTEMPTS_MAX } from './limits.ts';
 import type { Quotas } from './quotas.ts';
 import type { Upload } from './upload.ts';
 import type { UploadLeases } from './upload-leases.ts';
-import { VideoCache } from './video-cache.ts';
 import type { VideoRecords } from './video-records.ts';
 import type { Video, VideoChanges, VideoPage, VideoPosition, VideoRepository } from './video-repository.ts';
 
@@ -56,7 +56,7 @@ export type Permission = (video: Video) => void;
 export class VideoService implements AsyncDisposable {
   readonly uploadBytesMax: number;
   readonly #options: VideoServiceOptions;
-  readonly #contents: VideoCache<VideoContent>;
+  readonly #contents: LoadingCache<VideoContent>;
   /** Chunks of deleted videos are removed one video after the other. */
   #removals: Promise<void> = Promise.resolve();
   #stopping = false;
@@ -64,7 +64,7 @@ export class VideoService implements AsyncDisposable {
   constructor(options: VideoServiceOptions) {
     this.#options = options;
     this.uploadBytesMax = options.uploadBytesMax;
-    this.#contents = new VideoCache({
+    this.#contents = new LoadingCache({
       load: (id) => this.#loadContent(id),
       weightOf: ({ manifest, attachments }) => manifest.chunks.length + attachments.size,
       maxEntries: options.cachedVideosMax,

@@ -2,7 +2,7 @@ import { type Clock, repeat } from '../../../lib/clock/clock.ts';
 import { AppError } from '../../../lib/errors/app-error.ts';
 import type { Logger } from '../../../lib/logging/logger.ts';
 import type { ErrorCode } from '../../errors.ts';
-import { VideoCache } from '../../videos/video-cache.ts';
+import { LoadingCache } from '../../loading-cache.ts';
 import { SYNC_INTERVAL_MS } from '../limits.ts';
 import type { IndexedMovie } from '../movie.ts';
 import { DocsPart } from './docs-part.ts';
@@ -35,7 +35,7 @@ const CHANGES_SEGMENT = 0;
  */
 export class CatalogIndex implements AsyncDisposable {
   readonly #options: CatalogIndexOptions;
-  readonly #parts: VideoCache<Part>;
+  readonly #parts: LoadingCache<Part>;
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #version = -1;
@@ -46,7 +46,7 @@ export class CatalogIndex implements AsyncDisposable {
 
   private constructor(options: CatalogIndexOptions) {
     this.#options = options;
-    this.#parts = new VideoCache({
+    this.#parts = new LoadingCache({
       load: (key) => this.#loadPart(key),
       weightOf: (part) => part.weightBytes,
       maxEntries: Number.POSITIVE_INFINITY,
@@ -191,12 +191,12 @@ class SegmentGoneError extends Error {}
 class CachedSegment implements Segment {
   readonly id: number;
   readonly count: number;
-  readonly #parts: VideoCache<Part>;
+  readonly #parts: LoadingCache<Part>;
   #dead: Uint8Array | null;
   #deadCount: number;
   #toHide: string[] = [];
 
-  constructor(stored: StoredSegment, parts: VideoCache<Part>) {
+  constructor(stored: StoredSegment, parts: LoadingCache<Part>) {
     this.id = stored.id;
     this.count = stored.docs;
     this.#parts = parts;

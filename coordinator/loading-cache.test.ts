@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { VideoCache } from './video-cache.ts';
+import { LoadingCache } from './loading-cache.ts';
 
 interface Entry {
   readonly id: string;
@@ -9,7 +9,7 @@ interface Entry {
 /** A cache whose loads are finished by the test. */
 function createCache(limits: { maxEntries?: number; maxWeight?: number } = {}) {
   const loads: { id: string; resolve: (entry: Entry | null) => void; reject: (error: Error) => void }[] = [];
-  const cache = new VideoCache<Entry>({
+  const cache = new LoadingCache<Entry>({
     load: (id) => new Promise((resolve, reject) => loads.push({ id, resolve, reject })),
     weightOf: (entry) => entry.state,
     maxEntries: limits.maxEntries ?? 10,

@@ -1,5 +1,5 @@
-export interface VideoCacheOptions<Entry> {
-  /** Loads what is cached for an id; null when there is no such video (which is not cached). */
+export interface LoadingCacheOptions<Entry> {
+  /** Loads what is cached for an id; null when there is nothing (which is not cached). */
   readonly load: (id: string) => Promise<Entry | null>;
   /** What an entry counts for in memory; its unit is the caller's choice. */
   readonly weightOf: (entry: Entry) => number;
@@ -9,18 +9,18 @@ export interface VideoCacheOptions<Entry> {
 }
 
 /**
- * The least recently used cache in front of what a playback needs. An entry is served until it is invalidated,
- * so whoever changes a video must say so; a load that an invalidation overtakes is answered to those who asked
+ * A cache of what is loaded by id, the least recently used of which goes first. An entry is served until it is
+ * invalidated, so whoever changes what it was made of must say so; a load that an invalidation overtakes is answered to those who asked
  * before, and not kept.
  */
-export class VideoCache<Entry> {
-  readonly #options: VideoCacheOptions<Entry>;
+export class LoadingCache<Entry> {
+  readonly #options: LoadingCacheOptions<Entry>;
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
   readonly #loads = new Map<string, Promise<Entry | null>>();
   #weight = 0;
 
-  constructor(options: VideoCacheOptions<Entry>) {
+  constructor(options: LoadingCacheOptions<Entry>) {
     this.#options = options;
   }
 
