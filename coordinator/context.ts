@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { lookup } from 'node:dns/promises';
 import { sql } from 'kysely';
 import { Agent } from 'undici';
 import { v7 as uuidv7 } from 'uuid';
@@ -8,8 +7,6 @@ import type { Logger } from '../lib/logging/logger.ts';
 import { deriveKey } from '../lib/signing/signed-url.ts';
 import { type Accounts, openAccounts } from './accounts.ts';
 import { AttachmentRepository } from './attachments/repository.ts';
-import { createAttachmentRoutes } from './attachments/routes.ts';
-import { AttachmentService } from './attachments/service.ts';
 import { openBytePath } from './byte-path.ts';
 import { openCatalog } from './catalog.ts';
 import { ObjectDigester } from './chunks/object-digester.ts';
@@ -26,21 +23,6 @@ import { Sweeper } from './cluster/sweeper.ts';
 import type { Config } from './config.ts';
 import { openDatabase, type Transaction } from './database/database.ts';
 import { Leases } from './database/leases.ts';
-import { UPKEEP_INTERVAL_MS } from './direct-uploads/limits.ts';
-import { PartInspector } from './direct-uploads/part-inspector.ts';
-import { HttpPartNodes } from './direct-uploads/part-nodes.ts';
-import { PartUrls } from './direct-uploads/part-urls.ts';
-import { DirectUploadRepository } from './direct-uploads/repository.ts';
-import { createDirectUploadRoutes } from './direct-uploads/routes.ts';
-import { DirectUploadService } from './direct-uploads/service.ts';
-import { IdempotencyKeys } from './idempotency/idempotency-keys.ts';
-import { KEY_UPKEEP_INTERVAL_MS } from './idempotency/limits.ts';
-import { AddressGuard } from './imports/address-guard.ts';
-import { CONNECT_TIMEOUT_MS } from './imports/limits.ts';
-import { Origin } from './imports/origin.ts';
-import { ImportRepository } from './imports/repository.ts';
-import { createImportRoutes } from './imports/routes.ts';
-import { ImportService } from './imports/service.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { createOpenapiRoutes } from './openapi/routes.ts';
@@ -57,8 +39,8 @@ import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
-import { openUploads } from './uploads/open-uploads.ts';
-import { createUploadRoutes, UPLOAD_HEADERS, uploadDiscovery } from './uploads/routes.ts';
+import { UPLOAD_HEADERS, uploadDiscovery } from './uploads/routes.ts';
+import { openUploadWays } from './uploads.ts';
 import { ContentCors } from './videos/content-cors.ts';
 import { ContentResponder } from './videos/content-response.ts';
 import { Quotas } from './videos/quotas.ts';
@@ -67,7 +49,6 @@ import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './v
 import { VideoService } from './videos/service.ts';
 import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
-import { StoredVideos } from './videos/stored-videos.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
 
@@ -299,72 +280,25 @@ export async function openContext(
   );
   const digester = new ObjectDigester({ placement: cluster, requests, clock });
   const sha256Backfill = new Sha256Backfill({ videos, service, objects, digester, leases, clock, logger });
-  const attachmentService = new AttachmentService({
-    ...{ attachments, videos, objects, store, records, quotas, clock, logger, announceChange },
-    leases: uploadLeases,
-    createId: () => uuidv7(),
-    invalidate: (videoId) => service.invalidate(videoId),
-  });
-  const keys = new IdempotencyKeys({ database: database.kysely, clock, logger, createId: () => uuidv7() });
-  const guard = new AddressGuard({
-    resolve: (hostname) => lookup(hostname, { all: true }),
-    allowPrivate: config.IMPORT_ALLOW_PRIVATE,
-    ports: config.IMPORT_PORTS,
-  });
-  const origins = stack.adopt(
-    new Agent({ connect: { lookup: guard.lookup, timeout: CONNECT_TIMEOUT_MS }, pipelining: 0 }),
-    (agent) => agent.destroy(),
-  );
-  const imports = new ImportService({
-    imports: new ImportRepository(database.kysely, coordinatorId, config.UPLOAD_LEASE),
-    ...{ guard, videos, clock, logger, uploads: service },
-    origin: new Origin({ guard, dispatcher: origins, clock }),
-    createId: () => uuidv7(),
-  });
-  const stored = new StoredVideos({ videos, objects, store, records, clock, logger });
-  const directUploads = stack.use(
-    new DirectUploadService({
-      uploads: new DirectUploadRepository(database.kysely),
-      ...{ quotas, objects, videos, stored, store, digester, clock, logger },
-      inspector: new PartInspector({
-        placement: cluster,
-        nodes: new HttpPartNodes(requests),
-        inventory,
-        logger,
-      }),
-      urls: new PartUrls({
-        placement: cluster,
-        key: signingKey,
-        publicUrls: config.NODE_PUBLIC_URLS,
-        clock,
-      }),
-      onSuspicion: (position, why) => suspicions.add(position, why),
-      createId: () => uuidv7(),
-      randomBytes: (count) => randomBytes(count),
-      uploadBytesMax: config.MAX_VIDEO_SIZE,
-      partBytes: config.CHUNK_SIZE,
-    }),
-  );
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
 
-  const uploads = await openUploads(stack, {
+  const uploadWays = await openUploadWays(stack, {
     ...{
+      config,
       database,
-      store,
-      objects,
-      videos,
-      records,
-      quotas,
-      inTransaction,
       coordinatorId,
       clock,
       logger,
       stopping,
+      requests,
+      inventory,
+      signingKey,
+      digester,
     },
-    expiryMs: config.UPLOAD_EXPIRY,
-    leaseMs: config.UPLOAD_LEASE,
-    uploadBytesMax: config.MAX_VIDEO_SIZE,
+    ...{ placement: cluster, store, objects, videos, service, records, attachments, quotas, uploadLeases },
+    ...{ inTransaction, announceChange, basePath: API_PREFIX },
+    onSuspicion: (position, why) => suspicions.add(position, why),
   });
 
   // 4. Accounts and the routes.
@@ -418,7 +352,7 @@ export async function openContext(
   };
   const videoRoutes: VideoRoutesDeps = {
     service,
-    keys,
+    keys: uploadWays.keys,
     responder,
     gate: accounts.gate,
     grants: accounts.grants,
@@ -442,14 +376,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
-      createUploadRoutes({ ...uploads, keys, videos: service, basePath: API_PREFIX }),
-      createAttachmentRoutes({
-        service: attachmentService,
-        videos: service,
-        ...{ responder, logger, cors: videoRoutes.cors, basePath: API_PREFIX },
-      }),
-      createImportRoutes({ service: imports, keys, basePath: API_PREFIX }),
-      createDirectUploadRoutes({ service: directUploads, keys, basePath: API_PREFIX }),
+      ...uploadWays.routes({ responder, cors: videoRoutes.cors }),
       catalog.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
@@ -480,13 +407,10 @@ export async function openContext(
       stack.use(repairer);
       backfill.start();
       stack.use(backfill);
-      imports.start();
-      stack.use(imports);
+      uploadWays.start();
       sha256Backfill.start();
       stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);
-      void repeat(clock, KEY_UPKEEP_INTERVAL_MS, stopping, () => keys.runOnce());
-      void repeat(clock, UPKEEP_INTERVAL_MS, stopping, () => directUploads.runOnce());
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },
   };
