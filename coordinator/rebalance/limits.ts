@@ -54,8 +54,8 @@ export const CHUNK_OVERHEAD_BYTES = 8192;
 export const LATENCY_FACTOR = 1.5;
 /** Up to this many times, more may be copied; between the two it stays as it is. */
 export const LATENCY_REST_FACTOR = 1.2;
-/** What reads take at least, milliseconds, when that is judged. */
-export const LATENCY_FLOOR_MS = 10;
+/** What reads take at least, milliseconds, when that is judged: nobody sees a difference below it. */
+export const LATENCY_FLOOR_MS = 25;
 /** So many adjustments later, what reads take shows what the last one did. */
 export const SETTLE_ADJUSTMENTS = 3;
 /** How often copying is slowed down or let go. */
@@ -72,6 +72,9 @@ export const KNOWN_RATE_MAX_AGE_MS = 3_600_000;
 export const RATE_DECREASE = 0.8;
 export const RATE_INCREASE = 1.01;
 export const RATE_INCREASE_UNREAD = 1.25;
+/** How much of its growth is counted on when the end is foretold: of a rate new to reads, and of one that made room for them. */
+export const GROWTH_SHARE_NEW = 0.5;
+export const GROWTH_SHARE_REGAINED = 0.75;
 export const RATE_MAX = 1024 * MIB;
 /** A rate of which less is used is not what holds copying up. */
 export const RATE_USED_SHARE = 0.7;

@@ -130,7 +130,7 @@ test('reads that were slow before, or take hardly any time, are no reason to slo
   expect(isBackingOff(fast)).toBe(true);
 });
 
-test('it says how the rate is likely to grow: not at all once reads have been slow', () => {
+test('it says how the rate is likely to grow: not while reads are slow, and back to where it was when they are not', () => {
   const throttle = new Throttle(BASELINE_MS);
   expect(throttle.growthPerSecond).toBe(0);
   copyTimes(throttle, 1, BASELINE_MS);
@@ -141,9 +141,11 @@ test('it says how the rate is likely to grow: not at all once reads have been sl
   throttle.setLimits({});
   copyTimes(throttle, 1, BASELINE_MS);
   expect(throttle.growthPerSecond).toBeGreaterThan(0);
+  const before = throttle.growthPerSecond;
   copyTimes(throttle, 1, SLOW_MS);
-  copyTimes(throttle, 1, BASELINE_MS);
   expect(throttle.growthPerSecond).toBe(0);
+  copyTimes(throttle, 1, BASELINE_MS);
+  expect(throttle.growthPerSecond).toBeGreaterThan(before);
 });
 
 test('without a value from before, the first one seen is what reads are held to', () => {

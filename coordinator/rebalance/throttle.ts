@@ -1,5 +1,7 @@
 import {
   CONCURRENCY_DEFAULT,
+  GROWTH_SHARE_NEW,
+  GROWTH_SHARE_REGAINED,
   LATENCY_FACTOR,
   LATENCY_FLOOR_MS,
   LATENCY_REST_FACTOR,
@@ -81,12 +83,14 @@ export class Throttle {
   }
 
   /**
-   * By which share of itself the rate is likely to grow in a second from now on. Where reads have never been slow, it may
-   * go on as it does or end any moment: half of it is expected. Where they have, it goes up and down.
+   * By which share of itself the rate is likely to grow in a second from now on; 0 unless the last adjustment raised it. Where
+   * reads have never been slow, it may go on as it does or end any moment: half of it is expected. Where they have, the rate is
+   * below what they leave, and most of it.
    */
   get growthPerSecond(): number {
-    if (!this.#isGrowing || this.#hasHeldBack) return 0;
-    return Math.log(RATE_INCREASE) / (THROTTLE_INTERVAL_MS / 1000) / 2;
+    if (!this.#isGrowing) return 0;
+    const share = this.#hasHeldBack ? GROWTH_SHARE_REGAINED : GROWTH_SHARE_NEW;
+    return (Math.log(RATE_INCREASE) / (THROTTLE_INTERVAL_MS / 1000)) * share;
   }
 
   /** Called regularly with what reads take now (null: too few to tell) and how fast was copied lately. */
