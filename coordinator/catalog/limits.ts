@@ -48,6 +48,8 @@ export const CORRECTIONS_MAX = 8;
 export const CORRECTIONS_CACHED_MAX = 1000;
 /** A search lets others have their turn after this time. */
 export const TURN_MS = 1;
+/** A search that waits for its turn is preferred as if it had worked so much less, for each millisecond. */
+export const WAIT_SHARE = 0.25;
 
 /** Movies that one statement reads for several who wait. */
 export const GATHERED_IDS_MAX = 500;

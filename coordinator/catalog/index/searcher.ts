@@ -16,7 +16,7 @@ import {
 } from './query.ts';
 import type { Snapshot } from './segment.ts';
 import { ALL_FIELDS, type Field } from './terms-part.ts';
-import { Turns } from './turns.ts';
+import { TurnQueue, Turns } from './turns.ts';
 
 interface Outcome {
   readonly places: readonly FoundPlace[];
@@ -28,9 +28,11 @@ interface Outcome {
 /** Answers queries from a snapshot, segment by segment, and lets others have their turn in between. */
 export class Searcher {
   readonly #corrections = new Corrections();
+  readonly #turns = new TurnQueue();
 
   async page(snapshot: Snapshot, query: CatalogQuery, request: PageRequest): Promise<PageResult> {
-    const turns = new Turns();
+    const turns = new Turns(this.#turns);
+    await turns.begin();
     if (query.words.length === 0) {
       const outcome = await this.#list(snapshot, query, request, turns);
       return toResult(outcome, 'exact', request);
@@ -50,7 +52,8 @@ export class Searcher {
 
   /** How many movies have each genre, by name. */
   async genres(snapshot: Snapshot): Promise<readonly FacetValue[]> {
-    const turns = new Turns();
+    const turns = new Turns(this.#turns);
+    await turns.begin();
     const counter = new FacetCounter(snapshot.segments.length);
     for (const segment of snapshot.segments) {
       const docs = await segment.docs();
