@@ -24,9 +24,13 @@ export const NOTIFICATION_BYTES_MAX = 7999;
 export const LOCK_RETRY_MS = 50;
 /** Statements that PGlite keeps prepared; some 20 KiB each. Those that come later are parsed every time. */
 export const PREPARED_STATEMENTS_MAX = 100;
-/** How often PGlite is looked after. */
-export const MAINTENANCE_INTERVAL_MS = 10_000;
-/** A checkpoint is due after this much write-ahead log; statements wait for as long as writing that takes. */
+/** How often PGlite is looked after: whether it needs a checkpoint, and every so many times whether it needs more. */
+export const CHECKPOINT_LOOK_INTERVAL_MS = 2000;
+export const LOOKS_PER_ROUND = 5;
+/** So much write-ahead log is worth a checkpoint at a look, unless more than so much has come since the look before. */
+export const EARLY_WAL_BYTES_MIN = 4 * 1024 * 1024;
+export const EARLY_WAL_BYTES_MAX = 16 * 1024 * 1024;
+/** At a round a checkpoint is due after this much write-ahead log; statements wait for as long as writing that takes. */
 export const CHECKPOINT_WAL_BYTES = 16 * 1024 * 1024;
 /** ... or after this time, if anything was written. */
 export const CHECKPOINT_AGE_MS = 300_000;

@@ -53,6 +53,25 @@ test('a checkpoint is made when much was written, and not before', async () => {
   expect(await redo()).toBe(after);
 });
 
+test('between rounds little is written at once, and much is left to the next round', async () => {
+  await anew();
+  await run('checkpoint');
+  await maintenance.lookOnce();
+  const before = await redo();
+  await fill(1000);
+  await maintenance.lookOnce();
+  expect(await redo()).toBe(before);
+  await fill(5000);
+  await maintenance.lookOnce();
+  const after = await redo();
+  expect(after).not.toBe(before);
+  await fill(20_000);
+  await maintenance.lookOnce();
+  expect(await redo()).toBe(after);
+  await maintenance.runOnce();
+  expect(await redo()).not.toBe(after);
+});
+
 test('the write-ahead log stays small whatever is written', async () => {
   for (let round = 0; round < 12; round++) {
     await fill(18_000);

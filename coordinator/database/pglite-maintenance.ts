@@ -3,8 +3,11 @@ import { type Clock, repeat } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import {
   CHECKPOINT_AGE_MS,
+  CHECKPOINT_LOOK_INTERVAL_MS,
   CHECKPOINT_WAL_BYTES,
-  MAINTENANCE_INTERVAL_MS,
+  EARLY_WAL_BYTES_MAX,
+  EARLY_WAL_BYTES_MIN,
+  LOOKS_PER_ROUND,
   VACUUM_ROWS_MIN,
   VACUUM_ROWS_SHARE,
 } from './limits.ts';
@@ -24,6 +27,8 @@ export class PgliteMaintenance implements AsyncDisposable {
   readonly #options: PgliteMaintenanceOptions;
   readonly #stop = new AbortController();
   #loop: Promise<void> = Promise.resolve();
+  /** Bytes that the last look found. */
+  #lastWal = 0;
 
   constructor(options: PgliteMaintenanceOptions) {
     this.#options = options;
@@ -31,9 +36,13 @@ export class PgliteMaintenance implements AsyncDisposable {
 
   start(): void {
     const { clock, logger } = this.#options;
-    this.#loop = repeat(clock, MAINTENANCE_INTERVAL_MS, this.#stop.signal, () =>
-      this.runOnce().catch((error: unknown) => logger.warn({ err: error }, 'database maintenance failed')),
-    );
+    let looks = 0;
+    this.#loop = repeat(clock, CHECKPOINT_LOOK_INTERVAL_MS, this.#stop.signal, () => {
+      const isRound = looks++ % LOOKS_PER_ROUND === 0;
+      return (isRound ? this.runOnce() : this.lookOnce()).catch((error: unknown) =>
+        logger.warn({ err: error }, 'database maintenance failed'),
+      );
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -45,19 +54,35 @@ export class PgliteMaintenance implements AsyncDisposable {
   async runOnce(): Promise<void> {
     // In this order, because vacuuming writes too.
     await this.#vacuumOne();
-    await this.#checkpointIfDue();
+    const { wal, age } = await this.#written();
+    // A checkpoint itself writes a little: on an idle database the next one would find something, for ever.
+    if (wal >= CHECKPOINT_WAL_BYTES || (wal >= 1024 && age >= CHECKPOINT_AGE_MS)) await this.#checkpoint(wal);
   }
 
-  async #checkpointIfDue(): Promise<void> {
+  /**
+   * Makes a checkpoint of what little there is, so that nobody waits for much at once. Not while very much is being written:
+   * after a checkpoint every page costs more again.
+   */
+  async lookOnce(): Promise<void> {
+    const before = this.#lastWal;
+    const { wal } = await this.#written();
+    if (wal >= EARLY_WAL_BYTES_MIN && wal - before <= EARLY_WAL_BYTES_MAX) await this.#checkpoint(wal);
+  }
+
+  /** Since the last checkpoint. */
+  async #written(): Promise<{ wal: number; age: number }> {
     const { rows } = await sql<{ wal: number; age: number }>`
       select pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)::bigint as wal,
         (extract(epoch from now() - checkpoint_time) * 1000)::bigint as age
       from pg_control_checkpoint()
     `.execute(this.#options.database);
-    const { wal, age } = rows[0]!;
-    // A checkpoint itself writes a little: on an idle database the next one would find something, for ever.
-    const isDue = wal >= CHECKPOINT_WAL_BYTES || (wal >= 1024 && age >= CHECKPOINT_AGE_MS);
-    if (isDue) await this.#run('checkpoint', { wal });
+    this.#lastWal = rows[0]!.wal;
+    return rows[0]!;
+  }
+
+  async #checkpoint(wal: number): Promise<void> {
+    await this.#run('checkpoint', { wal });
+    this.#lastWal = 0;
   }
 
   async #vacuumOne(): Promise<void> {
