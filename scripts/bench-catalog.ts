@@ -1,7 +1,7 @@
 /**
  * What the catalog can take: `node scripts/bench-catalog.ts [--movies 1000000] [--database both|pglite|postgres] [--seconds 20]
  * [--rate 200] [--dir DIRECTORY]`. `DATABASE_URL` names an empty database of a PostgreSQL server; without it one is started
- * that does not wait for the disk.
+ * that does not wait for the disk, with memory as a server of its own has it.
  *
  * 1. Movies a second that `POST /movies/import` takes of a generated file, until all can be found, and how long readers
  *    wait meanwhile.
@@ -25,6 +25,8 @@ import { percentile, threeFigures } from './bench/statistics.ts';
 import { formatTable } from './bench/text-table.ts';
 import { importFile } from './catalog/import-file.ts';
 import { Cluster } from './cluster.ts';
+
+const POSTGRES_SETTINGS = { shared_buffers: '1GB', max_wal_size: '8GB' };
 
 const INGEST_MIN = 20_000;
 const LOOP_MS_MAX = 20;
@@ -228,7 +230,9 @@ async function measure(
   await using stack = new AsyncDisposableStack();
   let databaseUrl: string | undefined;
   if (engine === 'PostgreSQL') {
-    databaseUrl = process.env.DATABASE_URL ?? (await stack.use(await TestPostgres.open()).createDatabase());
+    databaseUrl =
+      process.env.DATABASE_URL ??
+      (await stack.use(await TestPostgres.open(undefined, POSTGRES_SETTINGS)).createDatabase());
   }
   const token = 'the-token-of-this-benchmark';
   const cluster = stack.use(

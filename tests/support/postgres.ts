@@ -22,7 +22,7 @@ interface Account {
 export type PostgresSource = 'installed' | 'embedded';
 
 /** Nothing in a test has to survive a power cut. */
-const SETTINGS = {
+const SETTINGS: Readonly<Record<string, string>> = {
   fsync: 'off',
   synchronous_commit: 'off',
   full_page_writes: 'off',
@@ -36,17 +36,30 @@ export class TestPostgres implements AsyncDisposable {
   readonly #directory: string;
   readonly #bin: string;
   readonly #account: Account | undefined;
+  readonly #settings: Readonly<Record<string, string>>;
   #server: ChildProcess | undefined;
   #databases = 0;
 
-  private constructor(directory: string, bin: string, account: Account | undefined) {
+  private constructor(
+    directory: string,
+    bin: string,
+    account: Account | undefined,
+    settings: Readonly<Record<string, string>>,
+  ) {
+    this.#settings = settings;
     this.#directory = directory;
     this.#bin = bin;
     this.#account = account;
   }
 
-  /** By default takes Debian's server when one is installed, otherwise that of the npm package. */
-  static async open(source?: PostgresSource): Promise<TestPostgres> {
+  /**
+   * By default takes Debian's server when one is installed, otherwise that of the npm package. `settings` go before those
+   * of tests.
+   */
+  static async open(
+    source?: PostgresSource,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<TestPostgres> {
     const account = process.getuid?.() === 0 ? unprivilegedAccount() : undefined;
     const directory = await mkdtemp(path.join(tmpdir(), 'orbit-pg-'));
     if (account !== undefined) await chown(directory, account.uid, account.gid);
@@ -54,7 +67,7 @@ export class TestPostgres implements AsyncDisposable {
       const installed = source === 'embedded' ? undefined : installedBin();
       const bin = installed ?? (await embeddedBin(directory, account));
       await fillDataDirectory(path.join(directory, 'data'), bin, account);
-      const postgres = new TestPostgres(directory, bin, account);
+      const postgres = new TestPostgres(directory, bin, account, settings);
       await postgres.start();
       return postgres;
     } catch (error) {
@@ -65,7 +78,7 @@ export class TestPostgres implements AsyncDisposable {
 
   /** Resolves when the server accepts connections. */
   async start(): Promise<void> {
-    const settings = { ...SETTINGS, unix_socket_directories: this.#directory };
+    const settings = { ...SETTINGS, ...this.#settings, unix_socket_directories: this.#directory };
     const server = spawn(
       path.join(this.#bin, 'postgres'),
       [
