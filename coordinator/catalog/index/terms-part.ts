@@ -1,3 +1,4 @@
+import { SEGMENT_DOCS_MAX } from '../limits.ts';
 import { unpackSections } from './sections.ts';
 
 /** A word is a term in each field that has it; the field comes first. */
@@ -78,13 +79,26 @@ export class TermsPart {
     const [from, to] = this.rangeOf(beginning);
     const count = to - from;
     if (count <= countMax) return Uint32Array.from({ length: count }, (_, index) => from + index);
-    // Frequency and number in one, because sorting plain numbers is fast.
-    const ranked = Float64Array.from(
-      { length: count },
-      (_, index) => this.frequencyAt(from + index) * count + index,
-    );
-    const found = Uint32Array.from(ranked.sort().subarray(-countMax), (value) => from + (value % count));
+    const found = this.#mostFrequent(from, to, countMax);
     if (this.#frequent.size < BEGINNINGS_KNOWN_MAX) this.#frequent.set(beginning, found);
+    return found;
+  }
+
+  /** `countMax` of the terms, of which there are more. Counts how many have each frequency: sorting takes ten times as long. */
+  #mostFrequent(from: number, to: number, countMax: number): Uint32Array {
+    const withFrequency = new Uint32Array(SEGMENT_DOCS_MAX + 1);
+    for (let number = from; number < to; number++) withFrequency[this.frequencyAt(number)]! += 1;
+    let frequency = SEGMENT_DOCS_MAX;
+    let above = 0;
+    for (; above + withFrequency[frequency]! < countMax; frequency--) above += withFrequency[frequency]!;
+    // Of those with the lowest frequency that counts, some.
+    let rest = countMax - above;
+    const found = new Uint32Array(countMax);
+    let length = 0;
+    for (let number = from; length < countMax; number++) {
+      const own = this.frequencyAt(number);
+      if (own > frequency || (own === frequency && rest-- > 0)) found[length++] = number;
+    }
     return found;
   }
 }
