@@ -41,7 +41,12 @@ export async function suggest(
     sort: 'relevance',
   } as const;
   const page = await index.run((snapshot) =>
-    searcher.page(snapshot, query, { limit: limit * 2, after: undefined, facets: false, popularOnly: true }),
+    searcher.page(snapshot, query, {
+      limit: limit * 2,
+      after: undefined,
+      facets: false,
+      forSuggestions: true,
+    }),
   );
 
   const titles = new Map<string, Suggestion>();

@@ -5,12 +5,25 @@ import { unpackSections } from './sections.ts';
 export const NO_NUMBER = 65_535;
 export const NO_YEAR = -32_768;
 
+const POPULARITY_BONUS = 1;
+const SCORE_BONUS = 0.3;
+
 /** Longer titles are in order by their beginning. */
 const TITLE_KEY_LENGTH = 200;
 
 /** By what titles are in order. */
 export function toTitleKey(title: string): string {
   return normalizeText(title).slice(0, TITLE_KEY_LENGTH);
+}
+
+function meritsOf(popularity: Uint16Array, score: Uint16Array): Float32Array {
+  return Float32Array.from(popularity, (ofPeople, doc) => {
+    const ofCritics = score[doc]!;
+    return (
+      POPULARITY_BONUS * (ofPeople === NO_NUMBER ? 0 : ofPeople / 10_000) +
+      SCORE_BONUS * (ofCritics === NO_NUMBER ? 0 : ofCritics / 1000)
+    );
+  });
 }
 
 export type SortOrder = 'popularity' | 'score' | 'title' | 'year' | 'newest';
@@ -26,6 +39,8 @@ export class DocsPart {
   readonly popularity: Uint16Array;
   readonly year: Int16Array;
   readonly titleWords: Uint8Array;
+  /** What popularity and score add to the rank of each movie, whatever is asked for. */
+  readonly merits: Float32Array;
   readonly directorsOf: Uint32Array;
   readonly directorsStart: Uint32Array;
   /** The movies of each director, the most popular first, and where they begin. */
@@ -44,7 +59,6 @@ export class DocsPart {
   constructor(bytes: Uint8Array) {
     const sections = unpackSections(bytes);
     const ids = sections.ids as Uint8Array;
-    this.weightBytes = bytes.byteLength;
     this.#ids = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength);
     this.score = sections.score as Uint16Array;
     this.popularity = sections.popularity as Uint16Array;
@@ -70,6 +84,8 @@ export class DocsPart {
     );
     this.genreNames = new Names(decode(sections.genres as Uint8Array), sections.genreOffsets as Uint32Array);
     this.count = this.score.length;
+    this.merits = meritsOf(this.popularity, this.score);
+    this.weightBytes = bytes.byteLength + this.merits.byteLength;
   }
 
   /** The numbers in an order; undefined for the one in which they are given. */

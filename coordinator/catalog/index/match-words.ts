@@ -1,5 +1,5 @@
 import { PREFIX_WORDS_MAX, SEGMENT_DOCS_MAX } from '../limits.ts';
-import { type DocsPart, NO_NUMBER } from './docs-part.ts';
+import type { DocsPart } from './docs-part.ts';
 import { ALL_FIELDS, type Field, type TermsPart } from './terms-part.ts';
 
 /** What a word of the query may be in the index. */
@@ -25,9 +25,9 @@ const FIELD_WEIGHTS: Readonly<Record<Field, number>> = { t: 3, p: 2.5, g: 1.2, o
 const BEGINNING_WEIGHT = 0.85;
 /** For a title that consists of nothing but the words of the query. */
 const TITLE_BONUS = 2;
-const POPULARITY_BONUS = 1;
-const SCORE_BONUS = 0.3;
 const RANK_SCALE = 1000;
+/** 1 divided by the words of a title. */
+const SHARES_OF_TITLE = Float32Array.from({ length: 256 }, (_, words) => 1 / Math.max(1, words));
 
 /** Reused: all zero between two calls, which do not interrupt each other. */
 const scratch = {
@@ -46,19 +46,28 @@ interface Postings {
   readonly isTitle: boolean;
 }
 
+/** Where to look. */
+export interface MatchOptions {
+  readonly fields: readonly Field[];
+  /** Only the most popular movies with each term, so many. */
+  readonly docsPerTermMax: number;
+}
+
+export const EVERYWHERE: MatchOptions = { fields: ALL_FIELDS, docsPerTermMax: Number.POSITIVE_INFINITY };
+
 /**
  * Movies that have all words but `missesMax`. Each counts by the best field that has it; on top come titles of few other
- * words, popularity and score. `docsPerTermMax` is for who needs the most popular ones only.
+ * words, popularity and score.
  */
 export function matchWords(
   docs: DocsPart,
   terms: TermsPart,
   words: readonly QueryWord[],
   missesMax: number,
-  docsPerTermMax = Number.POSITIVE_INFINITY,
+  options: MatchOptions,
 ): Matches {
   // The rarest first: the others are then looked for in few movies.
-  const lists = words.map((word) => postingsOf(terms, word, docsPerTermMax));
+  const lists = words.map((word) => postingsOf(terms, word, options));
   lists.sort((a, b) => lengthOf(a) - lengthOf(b));
   let count = 0;
   for (const [index, postings] of lists.entries()) count = addWord(postings, index, missesMax, count);
@@ -66,9 +75,13 @@ export function matchWords(
 }
 
 /** Where a word occurs, in all its forms and fields. */
-function postingsOf(terms: TermsPart, { forms, beginning }: QueryWord, docsMax: number): Postings[] {
+function postingsOf(
+  terms: TermsPart,
+  { forms, beginning }: QueryWord,
+  { fields, docsPerTermMax }: MatchOptions,
+): Postings[] {
   const found: Postings[] = [];
-  for (const field of ALL_FIELDS) {
+  for (const field of fields) {
     const weight = FIELD_WEIGHTS[field];
     const isTitle = field === 't';
     for (const form of forms) {
@@ -77,7 +90,7 @@ function postingsOf(terms: TermsPart, { forms, beginning }: QueryWord, docsMax: 
     }
     if (beginning === undefined) continue;
     for (const number of terms.frequentFrom(field + beginning, PREFIX_WORDS_MAX)) {
-      const docs = terms.postingsAt(number).subarray(0, docsMax);
+      const docs = terms.postingsAt(number).subarray(0, docsPerTermMax);
       found.push({ docs, weight: weight * BEGINNING_WEIGHT, isTitle });
     }
   }
@@ -123,15 +136,12 @@ function collect(docs: DocsPart, words: number, missesMax: number, count: number
   for (let at = 0; at < count; at++) {
     const doc = all[at]!;
     if (hits[doc]! >= words - missesMax) {
-      const share = titleHits[doc]! / words;
-      const coverage = Math.min(1, titleHits[doc]! / Math.max(1, docs.titleWords[doc]!));
-      const popularity = docs.popularity[doc] === NO_NUMBER ? 0 : docs.popularity[doc]! / 10_000;
-      const score = docs.score[doc] === NO_NUMBER ? 0 : docs.score[doc]! / 1000;
-      const rank =
-        total[doc]! / words +
-        TITLE_BONUS * share * coverage +
-        POPULARITY_BONUS * popularity +
-        SCORE_BONUS * score;
+      let rank = total[doc]! / words + docs.merits[doc]!;
+      const inTitle = titleHits[doc]!;
+      if (inTitle > 0) {
+        const coverage = Math.min(1, inTitle * SHARES_OF_TITLE[docs.titleWords[doc]!]!);
+        rank += TITLE_BONUS * (inTitle / words) * coverage;
+      }
       found[length] = doc;
       ranks[length++] = Math.max(1, Math.round(rank * RANK_SCALE));
     }

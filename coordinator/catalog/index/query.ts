@@ -33,8 +33,8 @@ export interface PageRequest {
   /** The page begins behind it. */
   readonly after: (Place & { readonly effort: Effort }) | undefined;
   readonly facets: boolean;
-  /** Only the most popular ones are wanted, and there need not be more. */
-  readonly popularOnly?: boolean;
+  /** Only titles and people count; the most popular ones are wanted, and there need not be more. */
+  readonly forSuggestions?: boolean;
 }
 
 /**

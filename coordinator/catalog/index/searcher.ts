@@ -4,7 +4,7 @@ import { Corrections } from './corrections.ts';
 import type { DocsPart } from './docs-part.ts';
 import { FacetCounter } from './facet-counter.ts';
 import { createFilter, type Filter } from './filters.ts';
-import { matchWords, type QueryWord } from './match-words.ts';
+import { EVERYWHERE, type MatchOptions, matchWords, type QueryWord } from './match-words.ts';
 import {
   type CatalogQuery,
   EFFORTS,
@@ -15,7 +15,7 @@ import {
   type PageResult,
 } from './query.ts';
 import type { Snapshot } from './segment.ts';
-import { ALL_FIELDS, type Field } from './terms-part.ts';
+import { ALL_FIELDS, FIELDS, type Field } from './terms-part.ts';
 import { TurnQueue, Turns } from './turns.ts';
 
 interface Outcome {
@@ -93,13 +93,12 @@ export class Searcher {
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
     const best = new BestPlaces(request.limit + 1, request.after);
     let hasHits = false;
-    const isSuggestion = request.popularOnly === true && words.length === 1;
-    const docsPerTermMax = isSuggestion ? SUGGESTED_DOCS_MAX : undefined;
+    const options = request.forSuggestions === true ? suggestedOf(words) : EVERYWHERE;
     for (const segment of snapshot.segments) {
       const [docs, terms] = [await segment.docs(), await segment.terms()];
       const filter = createFilter(docs, segment.dead(), query);
       if (filter === null) continue;
-      const matches = matchWords(docs, terms, words, missesMax, docsPerTermMax);
+      const matches = matchWords(docs, terms, words, missesMax, options);
       hasHits ||= matches.docs.some(filter);
       if (query.sort === 'relevance') addMatches(best, docs, matches, filter);
       else {
@@ -134,6 +133,12 @@ export class Searcher {
     }
     return expanded;
   }
+}
+
+/** What is suggested are titles and people; of a single beginning those that most people mean. */
+function suggestedOf(words: readonly QueryWord[]): MatchOptions {
+  const fields = [FIELDS.title, FIELDS.person];
+  return { fields, docsPerTermMax: words.length === 1 ? SUGGESTED_DOCS_MAX : Number.POSITIVE_INFINITY };
 }
 
 const EVERYTHING: CatalogQuery = {
