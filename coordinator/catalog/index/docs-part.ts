@@ -54,7 +54,7 @@ export class DocsPart {
   readonly #titles: string;
   readonly #titleOffsets: Uint32Array;
   readonly #orders: Readonly<Record<Exclude<SortOrder, 'popularity'>, Uint16Array>>;
-  readonly #genreDocs = new Map<number, Uint8Array>();
+  readonly #genreDocs = new Map<number, GenreDocs>();
 
   constructor(bytes: Uint8Array) {
     const sections = unpackSections(bytes);
@@ -154,22 +154,30 @@ export class DocsPart {
     return -1;
   }
 
-  /** Whether movies have the genre, one byte each. */
-  docsOfGenre(genre: number): Uint8Array {
-    let flags = this.#genreDocs.get(genre);
-    if (flags === undefined) {
-      flags = new Uint8Array(this.count);
+  /** The movies of a genre. */
+  docsOfGenre(genre: number): GenreDocs {
+    let found = this.#genreDocs.get(genre);
+    if (found === undefined) {
+      const flags = new Uint8Array(this.count);
       for (let doc = 0; doc < this.count; doc++) {
         for (let at = this.genresStart[doc]!; at < this.genresStart[doc + 1]!; at++) {
           if (this.genresOf[at] === genre) flags[doc] = 1;
         }
       }
+      found = { flags, list: Uint16Array.from(flags.keys().filter((doc) => flags[doc] === 1)) };
       // As many as people filter by; there may be thousands of odd ones.
       if (this.#genreDocs.size >= 32) this.#genreDocs.delete(this.#genreDocs.keys().next().value!);
-      this.#genreDocs.set(genre, flags);
+      this.#genreDocs.set(genre, found);
     }
-    return flags;
+    return found;
   }
+}
+
+export interface GenreDocs {
+  /** A byte for each movie of the segment, 1 for those of the genre. */
+  readonly flags: Uint8Array;
+  /** The most popular first. */
+  readonly list: Uint16Array;
 }
 
 /** Names in the order of how they are compared. */

@@ -11,7 +11,7 @@ export function createFilter(docs: DocsPart, dead: Uint8Array | null, query: Cat
   for (const key of query.genres) {
     const genre = docs.genreNames.find(key);
     if (genre === -1) return null;
-    flags.push(docs.docsOfGenre(genre));
+    flags.push(docs.docsOfGenre(genre).flags);
   }
   const director = query.director === undefined ? -1 : docs.directorNames.find(query.director);
   if (query.director !== undefined && director === -1) return null;

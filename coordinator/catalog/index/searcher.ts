@@ -73,8 +73,11 @@ export class Searcher {
       if (filter === null) continue;
       const ofDirector = docsOfDirector(docs, query.director);
       const ofYears = docsOfYears(docs, query);
-      const inOrder = sort === 'year' ? ofYears : undefined;
-      addListed(best, { docs, sort, filter, among: ofDirector ?? ofYears, inOrder });
+      // These are in the order of popularity.
+      const popular = shortest(ofDirector, ...docsOfGenres(docs, query.genres));
+      const inOrder = sort === 'year' ? ofYears : sort === 'popularity' ? popular : undefined;
+      const among = shortest(popular, ofYears);
+      addListed(best, { docs, sort, filter, among, inOrder });
       facets?.add(docs, ofDirector, filter);
       await turns.pause();
     }
@@ -171,6 +174,16 @@ function docsOfDirector(docs: DocsPart, director: string | undefined): Uint16Arr
   if (director === undefined) return undefined;
   const number = docs.directorNames.find(director);
   return docs.directorDocs.subarray(docs.directorDocsStart[number]!, docs.directorDocsStart[number + 1]!);
+}
+
+/** Those that the segment has. */
+function docsOfGenres(docs: DocsPart, genres: readonly string[]): Uint16Array[] {
+  return genres.map((key) => docs.docsOfGenre(docs.genreNames.find(key)).list);
+}
+
+function shortest(...lists: readonly (Uint16Array | undefined)[]): Uint16Array | undefined {
+  const known = lists.filter((list) => list !== undefined);
+  return known.length === 0 ? undefined : known.reduce((one, two) => (two.length < one.length ? two : one));
 }
 
 function docsOfYears(docs: DocsPart, { yearFrom, yearTo }: CatalogQuery): Uint16Array | undefined {
