@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
 import type { ImportState } from '../imports/schema.ts';
+import type { Rendition, RenditionOrigin } from '../renditions/rendition.ts';
 import type { AttachmentKind } from '../videos/attachment.ts';
 
 /**
@@ -17,6 +18,9 @@ export interface Schema {
   direct_uploads: DirectUploadsTable;
   direct_parts: DirectPartsTable;
   attachments: AttachmentsTable;
+  renditions: RenditionsTable;
+  rendition_pieces: RenditionPiecesTable;
+  pictures: PicturesTable;
   idempotency_keys: IdempotencyKeysTable;
   imports: ImportsTable;
   leases: LeasesTable;
@@ -220,6 +224,39 @@ export interface AttachmentsTable {
   content_type: string;
   size: number;
   sha256: Uint8Array;
+  created_at: Generated<Date>;
+}
+
+/** Where videos can be played from: all that is derived of one goes with it, in one transaction. */
+export interface RenditionsTable {
+  id: string;
+  video_id: string;
+  name: string;
+  kind: 'video' | 'audio';
+  origin: RenditionOrigin;
+  media: ColumnType<Rendition['media'], string, string>;
+  is_ready: Generated<boolean>;
+  created_at: Generated<Date>;
+}
+
+export interface RenditionPiecesTable {
+  rendition_id: string;
+  index: number;
+  object_id: string;
+  init: Uint8Array;
+  timescale: number;
+  durations: number[];
+  lengths: number[];
+  served_lengths: number[] | null;
+}
+
+export interface PicturesTable {
+  object_id: string;
+  video_id: string;
+  name: string;
+  content_type: string;
+  width: number | null;
+  height: number | null;
   created_at: Generated<Date>;
 }
 

@@ -6,6 +6,7 @@ import { accounts } from './0004-accounts.ts';
 import { catalog } from './0005-catalog.ts';
 import { uploads } from './0006-uploads.ts';
 import { directUploads } from './0007-direct-uploads.ts';
+import { renditions } from './0008-renditions.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -16,4 +17,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-catalog': catalog,
   '0006-uploads': uploads,
   '0007-direct-uploads': directUploads,
+  '0008-renditions': renditions,
 };
