@@ -20,6 +20,7 @@ export const STATUS_OF = {
   upload_not_found: 404,
   movie_not_found: 404,
   attachment_not_found: 404,
+  rendition_not_found: 404,
   import_not_found: 404,
   user_not_found: 404,
   api_key_not_found: 404,

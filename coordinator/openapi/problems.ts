@@ -24,6 +24,7 @@ const DETAILS: Readonly<Record<ErrorCode, string>> = {
   cross_site_request: 'A request with a cookie that changes something has to come from a page of this site.',
   not_found: 'Nothing answers GET /api/v1/nothing.',
   attachment_not_found: 'The video has no attachment of that name.',
+  rendition_not_found: 'The video has no rendition 019bcb57-5a30-7e11-8c2d-6f4b1a9e0d37, or not any more.',
   import_not_found: 'There is no such import, or not any more.',
   parts_missing: 'Not all parts are stored; `missing` names them.',
   request_in_progress: 'The first request with this `Idempotency-Key` is under way.',

@@ -59,13 +59,17 @@ export interface OpenOutput {
   readonly size: number;
 }
 
-/** What was derived of videos. */
+/**
+ * What was derived of videos. Whatever is made for a video that is gone rejects with `video_not_found`, and what is done to a
+ * rendition that is gone, because another one with its name was published or the video was deleted, with `rendition_not_found`.
+ */
 export interface RenditionRepository {
   /** Renditions with the same name that the video has go when this one becomes ready. Inside the caller's transaction. */
   create(transaction: Transaction, rendition: Omit<Rendition, 'isReady'>): Promise<void>;
   /**
    * Commits the output as a piece of a rendition that is not ready. Throws `upload_expired` when the object is not open any
-   * more; a piece that was there under the index is replaced.
+   * more, `invalid_request` when the piece's numbers do not agree with each other or the output, and `conflict` when the
+   * rendition is ready or the output has another size; a piece that was there under the index is replaced.
    */
   addPiece(
     transaction: Transaction,
@@ -75,7 +79,7 @@ export interface RenditionRepository {
   ): Promise<void>;
   /** Shows it to players, from the commit on, in place of those of the video with its name, which are deleted. */
   publish(transaction: Transaction, renditionId: string): Promise<void>;
-  /** In place of the video's picture with that name. */
+  /** In place of the video's picture with that name. Throws `upload_expired` and `conflict` like `addPiece`. */
   putPicture(
     transaction: Transaction,
     picture: Omit<PictureFile, 'object'>,
