@@ -31,6 +31,8 @@ const environmentSchema = z.object({
     .optional(),
   CLUSTER_SECRET: z.string().min(16, 'must have at least 16 characters'),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  /** What transcode workers show; follows from CLUSTER_SECRET when it is absent. */
+  WORKER_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   /** Of the account that the first start makes; without a password it makes one and shows it once. */
   ADMIN_EMAIL: emailSchema.optional(),
   ADMIN_PASSWORD: newPasswordSchema.optional(),
@@ -114,6 +116,8 @@ const environmentSchema = z.object({
   SWEEP_INTERVAL: duration(1).default(300_000),
   SWEEP_MIN_AGE: duration(0).default(60_000),
   UPLOAD_LEASE: duration(1).default(120_000),
+  /** A worker that is silent for so long loses its task to another one. */
+  WORKER_LEASE: duration(500).default(10_000),
   UPLOAD_EXPIRY: duration(1000).default(2 * 86_400_000),
   UPLOAD_IDLE_TIMEOUT: duration(1).default(60_000),
   READ_STALL_TIMEOUT: duration(1).default(1000),

@@ -29,6 +29,7 @@ import { createOpenapiRoutes } from './openapi/routes.ts';
 import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
 import { RebalanceService } from './rebalance/rebalance-service.ts';
 import { createRebalanceRoutes } from './rebalance/routes.ts';
+import { SqlRenditionRepository } from './renditions/sql-rendition-repository.ts';
 import { NodeWatch } from './repair/node-watch.ts';
 import { HttpQuarantineReader } from './repair/quarantine-reader.ts';
 import { RepairRepository } from './repair/repair-repository.ts';
@@ -39,6 +40,7 @@ import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
+import { openTranscoding } from './transcoding.ts';
 import { UPLOAD_HEADERS, uploadDiscovery } from './uploads/routes.ts';
 import { openUploadWays } from './uploads.ts';
 import { ContentCors } from './videos/content-cors.ts';
@@ -239,7 +241,28 @@ export async function openContext(
   });
   const quotas = new Quotas(database.kysely, { bytes: config.QUOTA_BYTES, videos: config.QUOTA_VIDEOS });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
-  const videos = new SqlVideoRepository(database.kysely);
+  const accounts = await openAccounts(stack, {
+    config,
+    database,
+    logger,
+    clusterId: cluster.id,
+    nodeKey: signingKey,
+    clock,
+    usageOf: (userId) => quotas.usageOf(userId),
+  });
+  const videos = new SqlVideoRepository(database.kysely, {
+    onEvent: (transaction, event) => transcoding.onVideoEvent(transaction, event),
+  });
+  const renditions = new SqlRenditionRepository({
+    database: database.kysely,
+    announceChange: (transaction, id) => database.notifications.publish('renditions', id, transaction),
+  });
+  const transcoding = await openTranscoding(stack, {
+    ...{ config, database, leases, store, renditions, videos, clock, logger, stopping },
+    onVideoEvent: async () => {},
+    grants: accounts.grants,
+    basePath: API_PREFIX,
+  });
   const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
     database.kysely.transaction().execute(work);
   const attachments = new AttachmentRepository(database.kysely);
@@ -301,16 +324,7 @@ export async function openContext(
     onSuspicion: (position, why) => suspicions.add(position, why),
   });
 
-  // 4. Accounts and the routes.
-  const accounts = await openAccounts(stack, {
-    config,
-    database,
-    logger,
-    clusterId: cluster.id,
-    nodeKey: signingKey,
-    clock,
-    usageOf: (userId) => quotas.usageOf(userId),
-  });
+  // 4. The catalog and the routes.
   const catalog = await openCatalog(stack, {
     config,
     database,
@@ -352,6 +366,7 @@ export async function openContext(
   };
   const videoRoutes: VideoRoutesDeps = {
     service,
+    media: transcoding.media,
     keys: uploadWays.keys,
     responder,
     gate: accounts.gate,
@@ -377,6 +392,7 @@ export async function openContext(
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
       ...uploadWays.routes({ responder, cors: videoRoutes.cors }),
+      ...transcoding.routes(service),
       catalog.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
@@ -408,6 +424,7 @@ export async function openContext(
       backfill.start();
       stack.use(backfill);
       uploadWays.start();
+      transcoding.start();
       sha256Backfill.start();
       stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);

@@ -19,7 +19,9 @@ export type Who =
   | 'owner'
   | 'admin'
   /** An administrator, or a storage node that knows the cluster's secret. */
-  | 'adminOrNode';
+  | 'adminOrNode'
+  /** A transcode worker that knows the workers' token, and nobody else. */
+  | 'worker';
 
 export interface Rule {
   readonly who: Who;
@@ -37,6 +39,7 @@ const account: Rule = { who: 'account', scope: 'admin' };
 const uploader: Rule = { who: 'uploader', scope: 'videos:write' };
 const owner: Rule = { who: 'owner', scope: 'videos:write' };
 const admin: Rule = { who: 'admin', scope: 'admin' };
+const worker: Rule = { who: 'worker', scope: 'admin' };
 const adminOrNode: Rule = { who: 'adminOrNode', scope: 'admin' };
 
 /** Method and path as OpenAPI writes them; paths without `/api/v1` are those at the root. */
@@ -85,6 +88,21 @@ export const ACCESS = {
   'POST /api/v1/videos/import': uploader,
   'GET /api/v1/imports/{id}': uploader,
   'DELETE /api/v1/imports/{id}': uploader,
+
+  'POST /api/v1/videos/{id}/transcode': owner,
+  // Whose a job is, its handlers ask; somebody else's is not there.
+  'GET /api/v1/jobs': signedIn,
+  'GET /api/v1/jobs/{id}': signedIn,
+  'POST /api/v1/jobs/{id}/retry': uploader,
+  'POST /api/v1/jobs/{id}/cancel': uploader,
+  'GET /api/v1/workers': admin,
+  'POST /api/v1/workers/lease': worker,
+  'POST /api/v1/workers/tasks/{id}/heartbeat': worker,
+  'POST /api/v1/workers/tasks/{id}/outputs': worker,
+  'PUT /api/v1/workers/tasks/{id}/outputs/{name}': worker,
+  'POST /api/v1/workers/tasks/{id}/complete': worker,
+  'POST /api/v1/workers/tasks/{id}/fail': worker,
+  'POST /api/v1/workers/tasks/{id}/release': worker,
 
   // Whose an upload is, its handlers ask; somebody else's is not there.
   'POST /api/v1/uploads': uploader,

@@ -18,6 +18,7 @@ export interface AuthenticatorOptions {
   readonly apiKeys: ApiKeyCache;
   readonly grants: UrlGrants;
   readonly identifyNode: NonNullable<Authenticator['identifyNode']>;
+  readonly identifyWorker: NonNullable<Authenticator['identifyWorker']>;
   readonly clock: Clock;
 }
 
@@ -27,6 +28,7 @@ export interface AuthenticatorOptions {
  */
 export class RequestAuthenticator implements Authenticator {
   readonly identifyNode: NonNullable<Authenticator['identifyNode']>;
+  readonly identifyWorker: NonNullable<Authenticator['identifyWorker']>;
   readonly #options: AuthenticatorOptions;
   /** In the order in which they came. */
   readonly #verified = new Map<string, VerifiedToken>();
@@ -34,6 +36,7 @@ export class RequestAuthenticator implements Authenticator {
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
     this.identifyNode = options.identifyNode;
+    this.identifyWorker = options.identifyWorker;
   }
 
   identify({ method, headers }: Credentials): Principal | Promise<Principal> {

@@ -1,7 +1,10 @@
 import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
+import type { Probe, SegmentPlan, TaskKind } from '../../lib/worker-api/tasks.ts';
 import type { ImportState } from '../imports/schema.ts';
 import type { Rendition, RenditionOrigin } from '../renditions/rendition.ts';
+import type { JobState, TaskSpec } from '../transcode/job.ts';
 import type { AttachmentKind } from '../videos/attachment.ts';
+import type { MediaStatus } from '../videos/video-media.ts';
 
 /**
  * The tables as Kysely sees them. On both engines bigint arrives as a number (never beyond 2^53-1), timestamps
@@ -21,6 +24,12 @@ export interface Schema {
   renditions: RenditionsTable;
   rendition_pieces: RenditionPiecesTable;
   pictures: PicturesTable;
+  video_media: VideoMediaTable;
+  transcode_jobs: TranscodeJobsTable;
+  transcode_tasks: TranscodeTasksTable;
+  transcode_outputs: TranscodeOutputsTable;
+  transcode_renditions: TranscodeRenditionsTable;
+  transcode_workers: TranscodeWorkersTable;
   idempotency_keys: IdempotencyKeysTable;
   imports: ImportsTable;
   leases: LeasesTable;
@@ -258,6 +267,91 @@ export interface PicturesTable {
   width: number | null;
   height: number | null;
   created_at: Generated<Date>;
+}
+
+/** One row a video, made by a trigger with it. */
+export interface VideoMediaTable {
+  video_id: string;
+  status: Generated<MediaStatus>;
+  reason: string | null;
+  /** The latest; null when none has been made yet. */
+  job_id: string | null;
+  probe: ColumnType<Probe | null, string | null, string | null>;
+  updated_at: Generated<Date>;
+}
+
+/** One row for each transcoding of a video. */
+export interface TranscodeJobsTable {
+  id: string;
+  video_id: string;
+  state: Generated<JobState>;
+  /** Somebody waits for it; the others come after all of these. */
+  is_urgent: Generated<boolean>;
+  reason: string | null;
+  probe: ColumnType<Probe | null, string | null, string | null>;
+  plan: ColumnType<SegmentPlan | null, string | null, string | null>;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  finished_at: Date | null;
+}
+
+export interface TranscodeTasksTable {
+  id: string;
+  job_id: string;
+  kind: TaskKind;
+  spec: ColumnType<TaskSpec, string, string>;
+  /** Names of those that need it. */
+  renditions: Generated<string[]>;
+  state: Generated<JobState>;
+  /** Lower ones first. */
+  priority: number;
+  /** Its share of the job's work, against the other tasks'. */
+  weight: number;
+  progress: Generated<number>;
+  /** That failed, or whose worker was lost. */
+  attempts: Generated<number>;
+  /** Grows with every lease: a late worker can commit nothing. */
+  fence: Generated<number>;
+  worker_id: string | null;
+  worker_name: string | null;
+  /** Of the latest attempt that failed. */
+  reason: string | null;
+  due_at: Generated<Date>;
+  lease_expires_at: Date | null;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  finished_at: Date | null;
+}
+
+/** Objects that leased tasks write; when they are committed, their rows go. */
+export interface TranscodeOutputsTable {
+  object_id: string;
+  task_id: string;
+  fence: number;
+  name: string;
+  content_type: string;
+  size: Generated<number>;
+  chunk_count: Generated<number>;
+}
+
+export interface TranscodeRenditionsTable {
+  job_id: string;
+  name: string;
+  kind: 'video' | 'audio';
+  rendition_id: string;
+  pieces: number;
+  pieces_done: Generated<number>;
+  /** Whether `renditions` has it, with its first piece. */
+  is_created: Generated<boolean>;
+  is_published: Generated<boolean>;
+}
+
+export interface TranscodeWorkersTable {
+  id: string;
+  name: string;
+  concurrency: number;
+  started_at: Generated<Date>;
+  seen_at: Generated<Date>;
 }
 
 export interface LeasesTable {

@@ -3,7 +3,8 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ADMIN_TOKEN, Coordinators, type Session } from '../test-support/coordinators.ts';
+import { deriveWorkerToken } from '../../lib/worker-api/worker-token.ts';
+import { ADMIN_TOKEN, CLUSTER_SECRET, Coordinators, type Session } from '../test-support/coordinators.ts';
 import { TokenForge } from '../test-support/forged-tokens.ts';
 import { documentedFetch } from './test-support/documented-answers.ts';
 
@@ -11,7 +12,16 @@ import { documentedFetch } from './test-support/documented-answers.ts';
  * Walks the OpenAPI document and tries every operation as everybody. Who may call what is said here once more, in other
  * words than in `auth/access.ts`, so that a slip there is found.
  */
-type Who = 'anyone' | 'reader' | 'signedIn' | 'account' | 'uploader' | 'owner' | 'admin' | 'adminOrNode';
+type Who =
+  | 'anyone'
+  | 'reader'
+  | 'signedIn'
+  | 'account'
+  | 'uploader'
+  | 'owner'
+  | 'admin'
+  | 'adminOrNode'
+  | 'worker';
 
 function expectedWho(method: string, path: string): Who {
   if (!path.startsWith('/api/v1/')) return 'anyone';
@@ -21,6 +31,10 @@ function expectedWho(method: string, path: string): Who {
   if (rest.startsWith('/api-keys') || rest === '/auth/password') return 'account';
   if (rest === '/auth/me') return 'signedIn';
   if (rest.startsWith('/auth/')) return 'anyone';
+  if (rest === '/workers') return 'admin';
+  if (rest.startsWith('/workers/')) return 'worker';
+  if (rest.startsWith('/jobs')) return method === 'GET' ? 'signedIn' : 'uploader';
+  if (rest.endsWith('/transcode')) return 'owner';
   if (rest === '/videos' && method === 'POST') return 'uploader';
   if (rest.startsWith('/uploads') || rest.startsWith('/imports') || rest === '/videos/import')
     return 'uploader';
@@ -42,6 +56,7 @@ const ADMITTED: Readonly<Record<Who, readonly Actor[]>> = {
   owner: ['owner', 'admin', 'operator', 'writeKey'],
   admin: ['admin', 'operator'],
   adminOrNode: ['admin', 'operator'],
+  worker: [],
 };
 
 interface OperationOf {
@@ -50,6 +65,7 @@ interface OperationOf {
   readonly who: Who;
 }
 
+const workerToken = deriveWorkerToken(CLUSTER_SECRET);
 let world: Coordinators;
 let operations: OperationOf[];
 let document: { paths: Record<string, Record<string, Record<string, unknown>>> };
@@ -205,7 +221,9 @@ test('where a body is an object, null is none', async () => {
     { method: 'POST', path: `/api/v1/videos/${video}/playback-url` },
   ]) {
     const target = path.replace('/api/v1', '').replace('{id}', video);
-    const token = path.startsWith('/api/v1/api-keys') ? sessions.admin.accessToken : tokens.admin;
+    const isWorkers = path.startsWith('/api/v1/workers/');
+    const isKeys = path.startsWith('/api/v1/api-keys');
+    const token = isWorkers ? workerToken : isKeys ? sessions.admin.accessToken : tokens.admin;
     for (const body of ['null', '[]', '"x"', '7']) {
       const { status, json } = await world.ask(method, target, { token, body });
       expect([method, path, body, status, json.code]).toEqual([method, path, body, 400, 'invalid_request']);

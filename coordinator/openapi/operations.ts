@@ -8,6 +8,7 @@ import { directUploadSchema } from '../direct-uploads/schema.ts';
 import { importSchema } from '../imports/schema.ts';
 import { planReportSchema, rebalanceReportSchema } from '../rebalance/answer-schema.ts';
 import { repairStatusSchema } from '../repair/answer-schema.ts';
+import { jobSchema } from '../transcode/schema.ts';
 import { uploadSchema } from '../uploads/schema.ts';
 import { videoSchema } from '../videos/schema.ts';
 import type { Description } from './description.ts';
@@ -18,6 +19,7 @@ import { MOVIES } from './operations/movies.ts';
 import { REBALANCES } from './operations/rebalances.ts';
 import { REPAIR } from './operations/repair.ts';
 import { SYSTEM } from './operations/system.ts';
+import { JOBS, WORKERS } from './operations/transcode.ts';
 import { UPLOADS } from './operations/uploads.ts';
 import { VIDEOS } from './operations/videos.ts';
 
@@ -27,12 +29,14 @@ export const GROUPS = [
   UPLOADS,
   DIRECT_UPLOADS,
   ATTACHMENTS,
+  JOBS,
   MOVIES,
   ACCOUNTS,
   USERS,
   CLUSTER,
   REBALANCES,
   REPAIR,
+  WORKERS,
   SYSTEM,
 ] as const;
 
@@ -42,12 +46,14 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
   ...UPLOADS.operations,
   ...DIRECT_UPLOADS.operations,
   ...ATTACHMENTS.operations,
+  ...JOBS.operations,
   ...MOVIES.operations,
   ...ACCOUNTS.operations,
   ...USERS.operations,
   ...CLUSTER.operations,
   ...REBALANCES.operations,
   ...REPAIR.operations,
+  ...WORKERS.operations,
   ...SYSTEM.operations,
 };
 
@@ -59,6 +65,7 @@ export const NAMED_ANSWERS: Readonly<Record<string, z.ZodType>> = {
   Attachment: attachmentSchema,
   DirectUpload: directUploadSchema,
   Import: importSchema,
+  Job: jobSchema,
   User: userSchema,
   Node: nodeReportSchema,
   Plan: planReportSchema,

@@ -12,6 +12,7 @@ export const ACCESS_WORDS: Readonly<Record<Rule['who'], string>> = {
   owner: 'The owner and administrators.',
   admin: 'Administrators.',
   adminOrNode: 'Administrators and storage nodes of the cluster.',
+  worker: 'Transcode workers of the cluster.',
 };
 
 export const SECURITY_SCHEMES: Json = {
@@ -46,6 +47,12 @@ export const SECURITY_SCHEMES: Json = {
     name: 'x-grant',
     description: 'A signed address, as `POST /api/v1/videos/{id}/playback-url` gives out.',
   },
+  workerToken: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'orbitvids_worker_...',
+    description: 'The token of the cluster’s transcode workers.',
+  },
   node: {
     type: 'apiKey',
     in: 'query',
@@ -57,6 +64,7 @@ export const SECURITY_SCHEMES: Json = {
 /** What opens an operation, one of them; an empty one: nothing is needed. */
 export function securityOf({ who, grant }: Rule): Json[] {
   if (who === 'anyone') return [];
+  if (who === 'worker') return [{ workerToken: [] }];
   // What only the token or cookie of a login opens, and what also opens by keys that stand for their user.
   const login = [{ accessToken: [] }, { cookie: [] }];
   if (who === 'account') return login;

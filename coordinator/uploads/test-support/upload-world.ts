@@ -302,6 +302,7 @@ export class UploadWorld implements AsyncDisposable {
         logger: silentLogger,
         basePath: BASE_PATH,
       },
+      media: { of: async () => new Map() },
       bodyIdleTimeoutMs: idleMs,
     };
     const app = createServerApp({

@@ -183,7 +183,8 @@ export class VideoServer implements AsyncDisposable {
     const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
     const cors = new ContentCors(options.corsOrigins ?? ['*']);
     const keys = { run: (creation: Creation) => creation.create(uuidv7()) };
-    const deps = { service, keys, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
+    const media = { of: async () => new Map() };
+    const deps = { service, media, keys, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
     app.route(basePath, createVideoRoutes(deps));
     const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({
