@@ -1,6 +1,10 @@
+import { AV_LOG_QUIET } from 'node-av/constants';
+import { Log } from 'node-av/lib';
 import type { Task, TaskResult } from '../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../task-context.ts';
+import { encodeAudio } from './audio/audio-task.ts';
 import { encode } from './encode/encode-task.ts';
+import { makePictures } from './pictures/pictures-task.ts';
 
 /**
  * Does one task. Rejects with a `TaskFailure` that says why it cannot be done, with the signal's reason when it was
@@ -8,13 +12,16 @@ import { encode } from './encode/encode-task.ts';
  */
 export async function runTask(task: Task, context: TaskContext): Promise<TaskResult> {
   context.signal.throwIfAborted();
+  Log.setLevel(AV_LOG_QUIET);
   switch (task.kind) {
     case 'encode':
       return encode(task, context);
+    case 'audio':
+      return encodeAudio(task, context);
+    case 'pictures':
+      return makePictures(task, context);
     case 'inspect':
     case 'copy':
-    case 'audio':
-    case 'pictures':
       throw new TaskFailure('failed', `Nobody has learned yet how to ${task.kind}.`);
   }
 }

@@ -122,5 +122,5 @@ function initSegment(
     track,
     box('mvex', fullBox('trex', 0, 0, u32(TRACK_ID, 1, 0, 0, 0))),
   );
-  return Buffer.concat([box('ftyp', ascii('iso6'), u32(0), ascii('iso6cmfcmp41')), movie]);
+  return Buffer.concat([box('ftyp', ascii('iso6'), u32(0), ascii('iso6cmfccmf2mp41')), movie]);
 }

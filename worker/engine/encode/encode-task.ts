@@ -1,15 +1,15 @@
 import { availableParallelism } from 'node:os';
-import type { MadeVideo, ResultOf, TaskOf } from '../../../lib/worker-api/tasks.ts';
+import type { MadeVideo, ResultOf, SegmentPlan, TaskOf } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
+import { planColours } from '../libav/colours.ts';
 import { DECODER_THREADS_MAX } from '../libav/limits.ts';
 import { openSource } from '../libav/open-source.ts';
+import { readPictures } from '../libav/source-pictures.ts';
 import { Cadence } from './cadence.ts';
-import { planColours } from './colours.ts';
-import { ENCODER_THREADS_MAX } from './limits.ts';
+import { ENCODER_THREADS_MAX, FINE_TIMESCALE, TICK_DIVISION } from './limits.ts';
 import { RungEncoder } from './rung-encoder.ts';
 import { ScalingChain } from './scaling-chain.ts';
 import { type ShownPicture, shownPictures } from './shown-pictures.ts';
-import { readPictures } from './source-pictures.ts';
 
 type EncodeTask = TaskOf<'encode'>;
 
@@ -18,9 +18,9 @@ type EncodeTask = TaskOf<'encode'>;
  * no other one; so pieces fit together, and rungs can be changed at any boundary, whoever made them.
  */
 export async function encode(task: EncodeTask, context: TaskContext): Promise<ResultOf<'encode'>> {
-  const { plan, firstSegment, segmentCount } = task;
+  const { firstSegment, segmentCount } = task;
   const track = task.probe.video;
-  const boundaries = plan.boundaries.slice(firstSegment, firstSegment + segmentCount + 1);
+  const { timescale, boundaries } = pieceOf(task);
   if (track === null || boundaries.length !== segmentCount + 1)
     throw new TaskFailure('failed', 'The task asks for pictures that the video does not have.');
 
@@ -31,7 +31,7 @@ export async function encode(task: EncodeTask, context: TaskContext): Promise<Re
   // The greatest first, as they are made of one another.
   const rungs = task.rungs.toSorted((a, b) => b.width * b.height - a.width * a.height);
   const cadences = rungs.map(
-    (rung) => new Cadence(track.frameRate, track.isVariableFrameRate, rung.frameRateMax, plan.timescale),
+    (rung) => new Cadence(track.frameRate, track.isVariableFrameRate, rung.frameRateMax, timescale),
   );
   using chain = new ScalingChain(rungs, track, colours);
   using stack = new DisposableStack();
@@ -41,7 +41,7 @@ export async function encode(task: EncodeTask, context: TaskContext): Promise<Re
         rung,
         frameRate: cadences[index]!.frameRate,
         colours: colours.colours,
-        timescale: plan.timescale,
+        timescale,
         boundaries,
         firstSegment,
         threads: Math.min(availableParallelism(), ENCODER_THREADS_MAX),
@@ -52,7 +52,7 @@ export async function encode(task: EncodeTask, context: TaskContext): Promise<Re
   const pictures = readPictures({
     source,
     stream,
-    timescale: plan.timescale,
+    timescale,
     from: boundaries[0]!,
     until: boundaries.at(-1)!,
     threads: Math.min(availableParallelism(), DECODER_THREADS_MAX),
@@ -64,10 +64,20 @@ export async function encode(task: EncodeTask, context: TaskContext): Promise<Re
     count += 1;
     context.progress((picture.tick - boundaries[0]!) / (boundaries.at(-1)! - boundaries[0]!));
   }
-  if (count === 0) throw noPictures(boundaries, plan.timescale);
+  if (count === 0) throw noPictures(boundaries, timescale);
   const made: MadeVideo[] = [];
   for (const encoder of encoders) made.push(await encoder.finish());
   return { kind: 'encode', videos: task.rungs.map(({ name }) => made.find((video) => video.name === name)!) };
+}
+
+/**
+ * The piece's part of the plan, in ticks that are fine enough for several to lie between two pictures (see
+ * `makeSegment`); the plan's own are whole numbers of them.
+ */
+function pieceOf({ plan, firstSegment, segmentCount }: EncodeTask): SegmentPlan {
+  const factor = plan.timescale <= FINE_TIMESCALE ? TICK_DIVISION : 1;
+  const boundaries = plan.boundaries.slice(firstSegment, firstSegment + segmentCount + 1);
+  return { timescale: plan.timescale * factor, boundaries: boundaries.map((tick) => tick * factor) };
 }
 
 async function encodePicture(

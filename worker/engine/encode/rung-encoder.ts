@@ -133,7 +133,10 @@ export class RungEncoder implements Disposable {
     for (const samples of this.#finished.splice(0)) {
       const index = this.#writer.segmentCount;
       const [start, end] = [boundaries[index]!, boundaries[index + 1]!];
-      await this.#writer.add(end - start, makeSegment(firstSegment + index + 1, start, end, samples));
+      await this.#writer.add(
+        end - start,
+        makeSegment({ sequence: firstSegment + index + 1, start, end, samples }),
+      );
     }
   }
 
