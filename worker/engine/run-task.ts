@@ -1,5 +1,6 @@
 import type { Task, TaskResult } from '../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../task-context.ts';
+import { inspect } from './inspect/inspect.ts';
 
 /**
  * Does one task. Rejects with a `TaskFailure` that says why it cannot be done, with the signal's reason when it was
@@ -9,6 +10,7 @@ export async function runTask(task: Task, context: TaskContext): Promise<TaskRes
   context.signal.throwIfAborted();
   switch (task.kind) {
     case 'inspect':
+      return inspect(task, context);
     case 'copy':
     case 'encode':
     case 'audio':
