@@ -20,3 +20,5 @@ export const DURATION_SECONDS_MAX = 7 * 24 * 3600;
 export const END_SECONDS = 10;
 /** A picture that is looked at to see whether it is what the file says. */
 export const PICTURE_BYTES_MAX = 4 * 1024 * 1024;
+/** From decoding to being shown; more is no reordering of pictures. */
+export const DELAY_SECONDS_MAX = 5;

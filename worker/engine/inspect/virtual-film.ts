@@ -2,7 +2,7 @@ import type { AudioFormat, VideoFormat } from '../../../lib/worker-api/tasks.ts'
 import { writeInitSegment } from '../mp4/init-segment.ts';
 import { presentationTime, type SampleTable } from '../mp4/sample-table.ts';
 import type { Film, FilmPictures, FilmSound } from './film.ts';
-import { DURATION_TICKS_MAX, SEGMENTS_MAX, SOUND_SEGMENT_SECONDS } from './limits.ts';
+import { DELAY_SECONDS_MAX, DURATION_TICKS_MAX, SEGMENTS_MAX, SOUND_SEGMENT_SECONDS } from './limits.ts';
 import { aacCodecs, avcCodecs, isPlayablePicture, isPlayableSound } from './playable.ts';
 import { cutSound, type SampleCuts } from './segment-plan.ts';
 import { isServable, type VirtualRendition } from './virtual-rendition.ts';
@@ -30,26 +30,46 @@ export function virtualPictures(
   const { samples, boundaries } = cuts;
   if (avc === null || !isServable({ table, samples })) return null;
   const decodeTimes = table.decodeTimes;
-  const compositionOffsets = new Int32Array(table.count);
-  for (let index = 0; index < table.count; index++) {
-    // Decoding begins at 0 with the first picture that is shown, so some are shown before the time of their decoding.
-    const offset = presentationTime(table, index) - span.start - decodeTimes[index]!;
-    compositionOffsets[index] = offset;
-    if (compositionOffsets[index] !== offset) return null;
-  }
+  const { offsets, delay } = offsetsFromZero(table, span.start);
+  if (delay > DELAY_SECONDS_MAX * track.timescale || delay > DURATION_TICKS_MAX) return null;
   const aspect = entry.pixelAspect ?? avc.sequence.pixelAspect ?? 1;
   const width = Math.min(65_535, Math.max(1, Math.round(avc.sequence.width * aspect)));
   const { height } = avc.sequence;
   const { timescale, language } = track;
   const seconds = (span.end - span.start) / timescale;
   return {
-    ...{ name, timescale, table, samples, boundaries, decodeTimes, compositionOffsets },
-    init: writeInitSegment({ kind: 'video', timescale, language, sampleEntry: entry.bytes, width, height }),
+    ...{ name, timescale, table, samples, boundaries, decodeTimes, compositionOffsets: offsets },
+    init: writeInitSegment({
+      kind: 'video',
+      timescale,
+      language,
+      sampleEntry: entry.bytes,
+      delay,
+      width,
+      height,
+    }),
     format: {
       codecs: avcCodecs(entry.format, avc.codecsSuffix),
       ...{ width, height, frameRate: table.count / seconds },
     },
   };
+}
+
+/**
+ * How long after being decoded pictures are shown, when decoding begins at 0, like showing, and all are shown `delay` later
+ * so that none is shown before it is decoded.
+ */
+function offsetsFromZero(table: SampleTable, start: number): { offsets: Int32Array; delay: number } {
+  const { count, decodeTimes } = table;
+  let delay = 0;
+  for (let index = 0; index < count; index++) {
+    delay = Math.max(delay, decodeTimes[index]! - (presentationTime(table, index) - start));
+  }
+  const offsets = new Int32Array(count);
+  for (let index = 0; index < count; index++) {
+    offsets[index] = presentationTime(table, index) - start + delay - decodeTimes[index]!;
+  }
+  return { offsets, delay };
 }
 
 /** When time 0 of a film is, in seconds of the movie: when the first picture is shown, of sound alone when it begins. */
@@ -115,6 +135,7 @@ export function virtualSound(
       timescale,
       language,
       sampleEntry: entry.bytes,
+      delay: 0,
       width: 0,
       height: 0,
     }),

@@ -9,6 +9,8 @@ export interface InitOptions {
   readonly language: string | null;
   /** How samples are coded: an entry of `stsd`. */
   readonly sampleEntry: Uint8Array;
+  /** Ticks by which fragments show all samples later than they are to be shown, so that none has to be shown before it is decoded. */
+  readonly delay: number;
   /** In square pixels; 0 of sound. */
   readonly width: number;
   readonly height: number;
@@ -25,12 +27,11 @@ const FIXED_ONE = 0x1_0000;
 const IDENTITY = [FIXED_ONE, 0, 0, 0, FIXED_ONE, 0, 0, 0, 0x4000_0000].map((value): Field => [value, 4]);
 
 /**
- * The CMAF header of a track: `ftyp` and a `moov` without samples. There is no edit list: times in fragments count from the
- * first moment that is shown.
+ * The CMAF header of a track: `ftyp` and a `moov` without samples. An edit list takes back the delay. Browsers know this one
+ * kind of it; the other way, negative offsets in fragments, FFmpeg shows late.
  */
 export function writeInitSegment(options: InitOptions): Uint8Array {
-  const isVideo = options.kind === 'video';
-  const brands = ['iso6', 'mp41', isVideo ? 'cmf2' : 'cmfc'].map(characters);
+  const brands = ['iso6', 'mp41', 'cmfc'].map(characters);
   const ftyp = box('ftyp', characters('iso6'), [0, 4], ...brands);
   const trex = fullBox('trex', 0, 0, [TRACK_ID, 4], [1, 4], [0, 4], [0, 4], [0, 4]);
   const moov = box('moov', movieHeader(options.timescale), trackBox(options), box('mvex', trex));
@@ -80,7 +81,14 @@ function trackBox(options: InitOptions): Uint8Array {
     fullBox('stsz', 0, 0, [0, 4], [0, 4]),
     fullBox('stco', 0, 0, [0, 4]),
   );
-  return box('trak', header, box('mdia', mediaHeader, handler, box('minf', kindHeader, references, tables)));
+  const edit = fullBox('elst', 0, 0, [1, 4], [0, 4], [options.delay, 4], [FIXED_ONE, 4]);
+  const edits = options.delay === 0 ? [] : [box('edts', edit)];
+  return box(
+    'trak',
+    header,
+    ...edits,
+    box('mdia', mediaHeader, handler, box('minf', kindHeader, references, tables)),
+  );
 }
 
 function packLanguage(language: string | null): number {
