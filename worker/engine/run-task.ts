@@ -1,5 +1,6 @@
 import type { Task, TaskResult } from '../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../task-context.ts';
+import { encode } from './encode/encode-task.ts';
 import { inspect } from './inspect/inspect.ts';
 
 /**
@@ -9,10 +10,11 @@ import { inspect } from './inspect/inspect.ts';
 export async function runTask(task: Task, context: TaskContext): Promise<TaskResult> {
   context.signal.throwIfAborted();
   switch (task.kind) {
+    case 'encode':
+      return encode(task, context);
     case 'inspect':
       return inspect(task, context);
     case 'copy':
-    case 'encode':
     case 'audio':
     case 'pictures':
       throw new TaskFailure('failed', `Nobody has learned yet how to ${task.kind}.`);

@@ -9,7 +9,14 @@ import {
   type SoundEntry,
 } from '../mp4/sample-entry.ts';
 import { readSampleTable, type SampleTable } from '../mp4/sample-table.ts';
-import { cutAtFileEnd, cutAtMediaEnd, type Placement, placeTrack, shownSpan } from './place-track.ts';
+import {
+  cutAtFileEnd,
+  cutAtMediaEnd,
+  type Placement,
+  placeTrack,
+  type ShownSpan,
+  shownSpan,
+} from './place-track.ts';
 
 /** An MP4 or QuickTime file with its samples in one table, as its `moov` tells it. */
 export interface Film {
@@ -26,7 +33,7 @@ export interface FilmPictures {
   /** Of what lies in the file and is shown. */
   readonly table: SampleTable;
   /** When they are shown, in the track's own time. */
-  readonly span: { readonly start: number; readonly end: number };
+  readonly span: ShownSpan;
   /** Null: parts of the track are shown in ways that players do not know of; all of it is what `table` has then. */
   readonly placement: Placement | null;
   /** Bytes of the file are missing. */
@@ -102,7 +109,14 @@ function describePictures(movie: Movie, track: Track, fileBytes: number): FilmPi
   if (table.count === 0) {
     throw new TaskFailure('unplayable', 'This video is not complete: none of its pictures are there.');
   }
-  return { track, entry, table, span: shownSpan(table), placement, isCutOff: there.count < whole.count };
+  return {
+    track,
+    entry,
+    table,
+    span: shownSpan(table, placement?.mediaStart ?? -Infinity),
+    placement,
+    isCutOff: there.count < whole.count,
+  };
 }
 
 function firstEntry(track: Track): Track['sampleEntries'][number] {

@@ -43,15 +43,27 @@ export function cutAtMediaEnd(table: SampleTable, mediaEnd: number): SampleTable
   return count === table.count ? table : cutTable(table, count);
 }
 
-/** First and last moment at which samples are shown, in the track's own time. The table has samples. */
-export function shownSpan(table: SampleTable): { readonly start: number; readonly end: number } {
+/** When samples are shown, in the track's own time. */
+export interface ShownSpan {
+  readonly start: number;
+  readonly end: number;
+  /** There are some before, which only others need. */
+  readonly hasHidden: boolean;
+}
+
+/** The span of a table that has samples; those before `mediaStart` are not shown, unless all are. */
+export function shownSpan(table: SampleTable, mediaStart: number): ShownSpan {
   let start = Infinity;
+  let earliest = Infinity;
   let end = -Infinity;
   for (let index = 0; index < table.count; index++) {
     const time = presentationTime(table, index);
     const duration = table.decodeTimes[index + 1]! - table.decodeTimes[index]!;
-    if (time < start) start = time;
+    if (time < earliest) earliest = time;
+    if (time < start && time >= mediaStart) start = time;
     if (time + duration > end) end = time + duration;
   }
-  return { start, end };
+  return start === Infinity
+    ? { start: earliest, end, hasHidden: true }
+    : { start, end, hasHidden: earliest < start };
 }

@@ -1,6 +1,7 @@
 import type { SegmentPlan } from '../../../lib/worker-api/tasks.ts';
 import { presentationTime, type SampleTable } from '../mp4/sample-table.ts';
 import { DURATION_TICKS_MAX, SEGMENT_SECONDS, SEGMENT_SECONDS_MAX, SEGMENTS_MAX } from './limits.ts';
+import type { ShownSpan } from './place-track.ts';
 
 /** How a track is cut: its samples and its time. */
 export interface SampleCuts {
@@ -15,11 +16,7 @@ export interface SampleCuts {
  * one. Null: keyframes are too rare, or there are more segments than a plan may have. `span` is when the table's samples
  * are shown.
  */
-export function cutAtKeyframes(
-  table: SampleTable,
-  timescale: number,
-  span: { readonly start: number; readonly end: number },
-): SampleCuts | null {
+export function cutAtKeyframes(table: SampleTable, timescale: number, span: ShownSpan): SampleCuts | null {
   const samples: number[] = [];
   const boundaries: number[] = [];
   for (const sample of closedKeyframes(table)) {
@@ -57,11 +54,7 @@ function closedKeyframes(table: SampleTable): number[] {
 }
 
 /** Boundaries when pictures are shown, wherever keyframes are; null: there are more segments than a plan may have. */
-export function cutAtPictures(
-  table: SampleTable,
-  timescale: number,
-  span: { readonly start: number; readonly end: number },
-): number[] | null {
+export function cutAtPictures(table: SampleTable, timescale: number, span: ShownSpan): number[] | null {
   const times = new Float64Array(table.count);
   for (let index = 0; index < table.count; index++)
     times[index] = presentationTime(table, index) - span.start;

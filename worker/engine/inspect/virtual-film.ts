@@ -15,7 +15,7 @@ export function isPlayableFilm({ track, entry, table, span, placement }: FilmPic
     table.description === 1 &&
     // Pictures before the beginning would be seen: browsers do not know of edit lists.
     placement !== null &&
-    span.start >= placement.mediaStart
+    !span.hasHidden
   );
 }
 

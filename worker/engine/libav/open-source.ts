@@ -2,6 +2,7 @@ import {
   AV_DISPOSITION_ATTACHED_PIC,
   AV_NOPTS_VALUE,
   AVDISCARD_ALL,
+  AVDISCARD_DEFAULT,
   AVERROR_EOF,
   AVERROR_INVALIDDATA,
   AVMEDIA_TYPE_AUDIO,
@@ -103,22 +104,26 @@ function describeSource(format: FormatContext, io: SourceIo): OpenSource {
   if (first === undefined)
     throw new TaskFailure('unplayable', 'There is neither video nor sound in this file.');
 
+  let wanted = new Set(streams.map(({ index }) => index));
   return {
     format,
     video,
     audio,
     timeline: new Timeline(beginningOf(first)),
     select(...selected) {
-      const wanted = new Set(selected.map((stream) => stream.index));
-      for (const stream of streams) if (!wanted.has(stream.index)) stream.discard = AVDISCARD_ALL;
+      wanted = new Set(selected.map(({ index }) => index));
+      for (const stream of streams)
+        stream.discard = wanted.has(stream.index) ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
     },
     async readPacket(packet) {
-      for (let unreadable = 0; unreadable < UNREADABLE_PACKETS_MAX; unreadable += 1) {
+      for (let unreadable = 0; unreadable < UNREADABLE_PACKETS_MAX; ) {
         packet.unref();
         const code = await format.readFrame(packet);
         io.throwIfFailed();
-        if (code >= 0) return true;
-        if (code !== AVERROR_INVALIDDATA) return false;
+        // What was read before a stream was left out, FFmpeg still hands over.
+        if (code >= 0 && wanted.has(packet.streamIndex)) return true;
+        if (code === AVERROR_INVALIDDATA) unreadable += 1;
+        else if (code < 0) return false;
       }
       return false;
     },
