@@ -1,0 +1,94 @@
+import type { Stream } from 'node-av/lib';
+import { TaskFailure } from '../../task-context.ts';
+import { type AacConfiguration, parseAudioSpecificConfig } from '../mp4/aac.ts';
+import { Mp4Error } from '../mp4/boxes.ts';
+import { box, fullBox, zeros } from '../mp4/write-boxes.ts';
+
+/** How the packets of a stream become samples of MP4. */
+export interface AacStream {
+  readonly configuration: AacConfiguration;
+  /** Ticks a second of the rendition: the rate at which it is heard. */
+  readonly sampleRate: number;
+  /** Of what is heard. */
+  readonly channels: number;
+  readonly frameTicks: number;
+  /** An `mp4a` for `stsd`. */
+  readonly sampleEntry: Uint8Array;
+  /** A sample out of a packet's content: memory of its own; null: there is nothing in it. */
+  toSample(content: Uint8Array): Uint8Array | null;
+}
+
+/** `first` is the content of the stream's first packet: in streams without a description each has one. */
+export function openAac({ codecpar }: Stream, first: Uint8Array): AacStream {
+  const told = codecpar.extradata;
+  const hasHeaders = told === null || told.length < 2;
+  const description = hasHeaders ? describeAdts(first) : Uint8Array.from(told);
+  const configuration = parse(description);
+  const { sampleRate } = configuration;
+  const channels = configuration.channels === 0 ? codecpar.channels : configuration.channels;
+  // Band replication doubles what a frame of the core has.
+  const frameTicks = codecpar.frameSize > 0 ? codecpar.frameSize : configuration.frameSamples;
+  return {
+    ...{ configuration, sampleRate, channels, frameTicks },
+    sampleEntry: sampleEntry(description, sampleRate, channels),
+    toSample: (content) => {
+      const frame = hasHeaders ? content.subarray(adtsHeaderBytes(content)) : content;
+      return frame.length === 0 ? null : Uint8Array.from(frame);
+    },
+  };
+}
+
+function parse(description: Uint8Array): AacConfiguration {
+  try {
+    return parseAudioSpecificConfig(description);
+  } catch (error) {
+    if (error instanceof Mp4Error) throw undescribed();
+    throw error;
+  }
+}
+
+function undescribed(): TaskFailure {
+  return new TaskFailure('failed', 'The sound of this file does not say how it is coded.');
+}
+
+/** AudioSpecificConfig of what a header of ADTS (ISO 14496-3, 1.A.2) says. */
+function describeAdts(frame: Uint8Array): Uint8Array {
+  if (adtsHeaderBytes(frame) === 0) throw undescribed();
+  const objectType = (frame[2]! >> 6) + 1;
+  const rate = (frame[2]! >> 2) & 15;
+  const channels = ((frame[2]! & 1) << 2) | (frame[3]! >> 6);
+  if (channels === 0) throw undescribed();
+  return Uint8Array.of((objectType << 3) | (rate >> 1), ((rate & 1) << 7) | (channels << 3));
+}
+
+/** 0: there is no header. */
+function adtsHeaderBytes(frame: Uint8Array): number {
+  if (frame.length < 7 || frame[0] !== 0xff || (frame[1]! & 0xf6) !== 0xf0) return 0;
+  const hasChecksum = (frame[1]! & 1) === 0;
+  return hasChecksum ? 9 : 7;
+}
+
+function sampleEntry(description: Uint8Array, sampleRate: number, channels: number): Uint8Array {
+  // Object type AAC, an audio stream; buffer size and bit rates unknown.
+  const decoder = descriptor(4, Uint8Array.of(0x40, 0x15, ...zeros(11)), descriptor(5, description));
+  const stream = descriptor(3, zeros(3), decoder, descriptor(6, Uint8Array.of(2)));
+  const rate = sampleRate < 0x1_0000 ? sampleRate * 0x1_0000 : 0;
+  return box(
+    'mp4a',
+    zeros(6),
+    [1, 2],
+    zeros(8),
+    [channels, 2],
+    [16, 2],
+    zeros(4),
+    [rate, 4],
+    fullBox('esds', 0, 0, stream),
+  );
+}
+
+/** With a length of four bytes, whatever it is. */
+function descriptor(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
+  const content = Buffer.concat(parts);
+  const lengths = [21, 14, 7].map((shift) => 0x80 | ((content.length >> shift) & 127));
+  return Uint8Array.of(tag, ...lengths, content.length & 127, ...content);
+}
