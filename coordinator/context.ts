@@ -26,9 +26,11 @@ import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { createOpenapiRoutes } from './openapi/routes.ts';
+import { openPlayback, RENDITIONS_CHANNEL } from './playback.ts';
 import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
 import { RebalanceService } from './rebalance/rebalance-service.ts';
 import { createRebalanceRoutes } from './rebalance/routes.ts';
+import { SqlRenditionRepository } from './renditions/sql-rendition-repository.ts';
 import { NodeWatch } from './repair/node-watch.ts';
 import { HttpQuarantineReader } from './repair/quarantine-reader.ts';
 import { RepairRepository } from './repair/repair-repository.ts';
@@ -245,6 +247,11 @@ export async function openContext(
   const attachments = new AttachmentRepository(database.kysely);
   const announceChange = (transaction: Transaction, id: string) =>
     database.notifications.publish(VIDEOS_CHANNEL, id, transaction);
+  const renditions = new SqlRenditionRepository({
+    database: database.kysely,
+    announceChange: (transaction, videoId) =>
+      database.notifications.publish(RENDITIONS_CHANNEL, videoId, transaction),
+  });
   const { replicas, rangeCount: ranges } = cluster.record;
   const records = stack.use(
     new VideoRecords({
@@ -266,6 +273,7 @@ export async function openContext(
       store,
       records,
       attachments,
+      derived: renditions,
       leases: uploadLeases,
       quotas,
       inTransaction,
@@ -355,12 +363,15 @@ export async function openContext(
     keys: uploadWays.keys,
     responder,
     gate: accounts.gate,
-    grants: accounts.grants,
     cors: new ContentCors(config.CORS_ORIGINS),
     logger,
     basePath: API_PREFIX,
     bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
   };
+  const playback = await openPlayback(stack, {
+    ...{ config, database, renditions, store, placement: cluster, signingKey, clock, logger, responder },
+    ...{ videos: service, accounts, cors: videoRoutes.cors, basePath: API_PREFIX },
+  });
   const app = createServerApp({
     logger,
     metrics,
@@ -376,6 +387,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      playback.routes,
       ...uploadWays.routes({ responder, cors: videoRoutes.cors }),
       catalog.routes,
       createRepairRoutes({ repair: repairService }),
@@ -389,7 +401,7 @@ export async function openContext(
           rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
       }),
     ],
-    direct: [createContentRoute(videoRoutes), catalog.direct],
+    direct: [createContentRoute(videoRoutes), ...playback.direct, catalog.direct],
   });
 
   return {
