@@ -70,6 +70,8 @@ const environmentSchema = z.object({
     )
     .pipe(z.array(z.tuple([z.url({ protocol: /^http$/ }), z.url({ protocol: /^https?$/ })])))
     .transform((pairs): ReadonlyMap<string, string> => new Map(pairs)),
+  /** How clients get segments unless they say: from here, or from the storage nodes. */
+  DELIVERY: z.enum(['proxy', 'redirect']).default('proxy'),
   /** Host name or address under which storage nodes reach this machine. */
   ADVERTISE_HOST: z.string().optional(),
   /** Port on which storage nodes fetch new chunks; 0 picks a free one. */

@@ -26,6 +26,7 @@ import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { createOpenapiRoutes } from './openapi/routes.ts';
+import { openPlayback, RENDITIONS_CHANNEL } from './playback.ts';
 import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
 import { RebalanceService } from './rebalance/rebalance-service.ts';
 import { createRebalanceRoutes } from './rebalance/routes.ts';
@@ -255,7 +256,8 @@ export async function openContext(
   });
   const renditions = new SqlRenditionRepository({
     database: database.kysely,
-    announceChange: (transaction, id) => database.notifications.publish('renditions', id, transaction),
+    announceChange: (transaction, videoId) =>
+      database.notifications.publish(RENDITIONS_CHANNEL, videoId, transaction),
   });
   const transcoding = await openTranscoding(stack, {
     ...{ config, database, leases, store, renditions, videos, clock, logger, stopping },
@@ -289,6 +291,7 @@ export async function openContext(
       store,
       records,
       attachments,
+      derived: renditions,
       leases: uploadLeases,
       quotas,
       inTransaction,
@@ -370,12 +373,15 @@ export async function openContext(
     keys: uploadWays.keys,
     responder,
     gate: accounts.gate,
-    grants: accounts.grants,
     cors: new ContentCors(config.CORS_ORIGINS),
     logger,
     basePath: API_PREFIX,
     bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
   };
+  const playback = await openPlayback(stack, {
+    ...{ config, database, renditions, store, placement: cluster, signingKey, clock, logger, responder },
+    ...{ videos: service, accounts, cors: videoRoutes.cors, basePath: API_PREFIX },
+  });
   const app = createServerApp({
     logger,
     metrics,
@@ -391,6 +397,7 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      playback.routes,
       ...uploadWays.routes({ responder, cors: videoRoutes.cors }),
       ...transcoding.routes(service),
       catalog.routes,
@@ -405,7 +412,7 @@ export async function openContext(
           rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
       }),
     ],
-    direct: [createContentRoute(videoRoutes), catalog.direct],
+    direct: [createContentRoute(videoRoutes), ...playback.direct, catalog.direct],
   });
 
   return {

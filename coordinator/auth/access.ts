@@ -9,6 +9,8 @@ export type Who =
   | 'anyone'
   /** Everybody, or with `ANONYMOUS_READ=off` whoever has an account. What is private only its owner gets. */
   | 'reader'
+  /** Whoever has an address with a grant in its path. */
+  | 'guest'
   /** A user, or the admin token. */
   | 'signedIn'
   /** A user who has logged in: no API key, no admin token. */
@@ -34,6 +36,7 @@ export interface Rule {
 const anyone: Rule = { who: 'anyone', scope: 'videos:read' };
 const reader: Rule = { who: 'reader', scope: 'videos:read' };
 const player: Rule = { who: 'reader', scope: 'videos:read', grant: 'playback' };
+const guest: Rule = { who: 'guest', scope: 'videos:read', grant: 'playback' };
 const signedIn: Rule = { who: 'signedIn', scope: 'videos:read' };
 const account: Rule = { who: 'account', scope: 'admin' };
 const uploader: Rule = { who: 'uploader', scope: 'videos:write' };
@@ -79,6 +82,18 @@ export const ACCESS = {
   'GET /api/v1/videos/{id}/content': player,
   'HEAD /api/v1/videos/{id}/content': player,
   'POST /api/v1/videos/{id}/playback-url': reader,
+
+  'GET /api/v1/videos/{id}/hls/master.m3u8': player,
+  'GET /api/v1/videos/{id}/hls/{rendition}/index.m3u8': player,
+  'GET /api/v1/videos/{id}/hls/{rendition}/init-{piece}.mp4': player,
+  'GET /api/v1/videos/{id}/hls/{rendition}/{number}.m4s': player,
+  'GET /api/v1/videos/{id}/hls/captions/{name}/index.m3u8': player,
+  'GET /api/v1/videos/{id}/hls/captions/{name}/captions.vtt': player,
+  'GET /api/v1/videos/{id}/poster.jpg': player,
+  'GET /api/v1/videos/{id}/storyboard.vtt': player,
+  'GET /api/v1/videos/{id}/storyboard-{number}.jpg': player,
+  'GET /api/v1/videos/{id}/preview.webp': player,
+  'GET /api/v1/playback/{grant}/{id}/{path}': guest,
 
   'GET /api/v1/videos/{id}/attachments': reader,
   'GET /api/v1/videos/{id}/attachments/{name}': player,
@@ -160,13 +175,29 @@ export function ruleOf(operation: Operation): Rule {
 /** `GET /videos/{id}` as its method and the pattern that Hono matches. */
 export function partsOf(operation: Operation): { readonly method: string; readonly pattern: string } {
   const [method, path] = operation.split(' ') as [string, string];
-  return { method, pattern: path.replaceAll(/\{(\w+)\}/g, ':$1') };
+  return { method, pattern: path.split('/').map(patternOf).join('/') };
+}
+
+/** Of one segment. Where a parameter is only a part of it, or has slashes in it, Hono is told by an expression. */
+function patternOf(segment: string): string {
+  if (segment === ALL_THE_REST) return ':path{.+}';
+  const name = /\{(\w+)\}/.exec(segment)?.[1];
+  if (name === undefined) return segment;
+  return segment === `{${name}}` ? `:${name}` : `:${name}{${expressionOf(segment)}}`;
+}
+
+const ALL_THE_REST = '{path}';
+
+function expressionOf(path: string): string {
+  return path
+    .replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&')
+    .replaceAll(ALL_THE_REST, '.+')
+    .replaceAll(/\{\w+\}/g, '[^/]+');
 }
 
 const PATHS: readonly { readonly method: string; readonly path: RegExp }[] = OPERATIONS.map((operation) => {
   const [method, path] = operation.split(' ') as [string, string];
-  const source = path.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{\w+\}/g, '[^/]+');
-  return { method, path: new RegExp(`^${source}$`) };
+  return { method, path: new RegExp(`^${expressionOf(path)}$`) };
 });
 
 /** The methods that the path answers, as for `Allow` (RFC 9110): HEAD with GET, OPTIONS below `/api/`; none if it does not exist. */

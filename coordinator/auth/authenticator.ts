@@ -10,7 +10,7 @@ import { accessTokenOf, isSameOrigin } from './cookies.ts';
 import { type Authenticator, bearerOf, type Credentials, invalidToken } from './gate.ts';
 import { VERIFIED_TOKENS_MAX } from './limits.ts';
 import { NOBODY, OPERATOR, type Principal, type UserPrincipal } from './principal.ts';
-import type { UrlGrants } from './url-grants.ts';
+import { carriesGrant, type UrlGrants } from './url-grants.ts';
 
 export interface AuthenticatorOptions {
   readonly state: Pick<AuthState, 'current' | 'adminTokenHash' | 'revocations'>;
@@ -50,7 +50,7 @@ export class RequestAuthenticator implements Authenticator {
   }
 
   async admitGuest(scope: string, target: string): Promise<Principal | undefined> {
-    if (!target.includes('x-grant=')) return undefined;
+    if (!carriesGrant(target)) return undefined;
     await this.#options.state.current();
     return this.#options.grants.admit(scope, target);
   }

@@ -105,6 +105,7 @@ export class Gate {
   }
 
   #check({ who, scope }: Rule, principal: Principal): void {
+    if (who === 'guest') throw invalidToken('The address carries no grant.');
     if (principal.kind === 'nobody') {
       if (who === 'reader' && this.#options.anonymousRead) return;
       throw unauthorized('This needs an account or a token: Authorization: Bearer <token>.', CHALLENGE);
@@ -129,6 +130,8 @@ function mayCall(who: Rule['who'], principal: Principal): boolean {
     case 'signedIn':
     case 'owner':
       return true;
+    case 'guest':
+      return principal.kind === 'guest';
     case 'account':
       return principal.kind === 'user' && principal.sessionId !== null;
     case 'uploader':

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deriveWorkerToken } from '../../lib/worker-api/worker-token.ts';
+import { OPERATIONS, partsOf } from '../auth/access.ts';
 import { ADMIN_TOKEN, CLUSTER_SECRET, Coordinators, type Session } from '../test-support/coordinators.ts';
 import { TokenForge } from '../test-support/forged-tokens.ts';
 import { documentedFetch } from './test-support/documented-answers.ts';
@@ -15,6 +16,7 @@ import { documentedFetch } from './test-support/documented-answers.ts';
 type Who =
   | 'anyone'
   | 'reader'
+  | 'guest'
   | 'signedIn'
   | 'account'
   | 'uploader'
@@ -39,6 +41,7 @@ function expectedWho(method: string, path: string): Who {
   if (rest.startsWith('/uploads') || rest.startsWith('/imports') || rest === '/videos/import')
     return 'uploader';
   if (/^\/(movies|genres)\b/.test(rest)) return method === 'GET' ? 'reader' : 'admin';
+  if (rest.startsWith('/playback/')) return 'guest';
   if (/^\/videos\b/.test(rest)) return ['PATCH', 'PUT', 'DELETE'].includes(method) ? 'owner' : 'reader';
   throw new Error(`nobody has said who may ${method} ${path}`);
 }
@@ -50,6 +53,7 @@ type Actor = (typeof ACTORS)[number];
 const ADMITTED: Readonly<Record<Who, readonly Actor[]>> = {
   anyone: ACTORS,
   reader: ['nobody', 'viewer', 'other', 'owner', 'admin', 'operator', 'readKey'],
+  guest: [],
   signedIn: ['viewer', 'other', 'owner', 'admin', 'operator', 'readKey'],
   account: ['viewer', 'other', 'owner', 'admin'],
   uploader: ['other', 'owner', 'admin', 'operator', 'writeKey'],
@@ -104,22 +108,30 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
+/** With something for each parameter. */
+function pathOf(path: string, id: string): string {
+  const values: Readonly<Record<string, string>> = {
+    id,
+    name: 'en.vtt',
+    rendition: uuidv7(),
+    path: 'poster.jpg',
+  };
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '0');
+}
+
 /** Status and code of the answer; what it streams is not waited for. */
 async function send({ method, path }: OperationOf, token: string | undefined, id: string) {
   const stop = new AbortController();
   const hasBody = ['POST', 'PATCH'].includes(method);
-  const response = await documentedFetch(
-    world.urls[0]! + path.replace('{id}', id).replace('{name}', 'en.vtt'),
-    {
-      method,
-      signal: stop.signal,
-      headers: {
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(hasBody && { 'content-type': 'application/json' }),
-      },
-      ...(hasBody && { body: '{}' }),
+  const response = await documentedFetch(world.urls[0]! + pathOf(path, id), {
+    method,
+    signal: stop.signal,
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(hasBody && { 'content-type': 'application/json' }),
     },
-  );
+    ...(hasBody && { body: '{}' }),
+  });
   const isProblem = response.headers.get('content-type') === 'application/problem+json';
   const code = isProblem && method !== 'HEAD' ? ((await response.json()) as { code: string }).code : '';
   stop.abort();
@@ -144,8 +156,14 @@ const isFateful = ({ path }: OperationOf, actor: Actor) =>
   path.endsWith('/signing-keys/revoke') && ADMITTED.admin.includes(actor);
 
 test('the document names every route that the app has, and nothing else', () => {
+  const byRoute = new Map(
+    OPERATIONS.map((operation) => {
+      const { method, pattern } = partsOf(operation);
+      return [`${method} ${pattern}`, operation as string];
+    }),
+  );
   const handlers = world.contexts[0]!.app.routes.filter((route) => !/^(ALL|OPTIONS) /.test(route)).map(
-    (route) => route.replaceAll(/:(\w+)/g, '{$1}'),
+    (route) => byRoute.get(route) ?? route,
   );
   const named = operations.map(({ method, path }) => `${method} ${path}`);
   expect([...new Set(handlers)].filter((route) => !named.includes(route))).toEqual([]);

@@ -16,6 +16,7 @@ import { ACCOUNTS, USERS } from './operations/accounts.ts';
 import { CLUSTER } from './operations/cluster.ts';
 import { ATTACHMENTS, DIRECT_UPLOADS } from './operations/direct-uploads.ts';
 import { MOVIES } from './operations/movies.ts';
+import { PLAYBACK } from './operations/playback.ts';
 import { REBALANCES } from './operations/rebalances.ts';
 import { REPAIR } from './operations/repair.ts';
 import { SYSTEM } from './operations/system.ts';
@@ -26,6 +27,7 @@ import { VIDEOS } from './operations/videos.ts';
 /** In the order of the document. Each is a tag. */
 export const GROUPS = [
   VIDEOS,
+  PLAYBACK,
   UPLOADS,
   DIRECT_UPLOADS,
   ATTACHMENTS,
@@ -43,6 +45,7 @@ export const GROUPS = [
 /** The compiler sees to it that nothing is left out. */
 export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
   ...VIDEOS.operations,
+  ...PLAYBACK.operations,
   ...UPLOADS.operations,
   ...DIRECT_UPLOADS.operations,
   ...ATTACHMENTS.operations,

@@ -6,6 +6,7 @@ export const ACCESS_WORDS: Readonly<Record<Rule['who'], string>> = {
   anyone: 'Everybody.',
   reader:
     'Everybody, unless reading needs an account here; what is private only its owner and administrators.',
+  guest: 'Whoever has the address: the grant in it is the permission.',
   signedIn: 'Whoever is logged in.',
   account: 'Whoever is logged in, with the token or cookie of the login itself.',
   uploader: 'Uploaders and administrators.',
@@ -63,7 +64,7 @@ export const SECURITY_SCHEMES: Json = {
 
 /** What opens an operation, one of them; an empty one: nothing is needed. */
 export function securityOf({ who, grant }: Rule): Json[] {
-  if (who === 'anyone') return [];
+  if (who === 'anyone' || who === 'guest') return [];
   if (who === 'worker') return [{ workerToken: [] }];
   // What only the token or cookie of a login opens, and what also opens by keys that stand for their user.
   const login = [{ accessToken: [] }, { cookie: [] }];

@@ -43,6 +43,9 @@ export interface RenditionPiece {
   readonly servedLengths: readonly number[] | null;
 }
 
+/** What pictures may be called: they are served under these names below the video. */
+export const PICTURE_NAME = /^(?:poster\.jpg|storyboard\.vtt|storyboard-[0-9]{1,6}\.jpg|preview\.webp)$/;
+
 export interface PictureFile {
   readonly videoId: string;
   readonly name: string;

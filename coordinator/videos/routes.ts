@@ -7,15 +7,13 @@ import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Credentials, Gate } from '../auth/gate.ts';
 import { isAdmin, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
-import { playbackSchema } from '../auth/schema.ts';
-import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
 
 import { goneSignal } from '../gone-signal.ts';
 import { creationResponse } from '../idempotency/creation-response.ts';
 import type { CreationAnswer, IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 
-import { readJsonBody, readJsonFields } from '../json-body.ts';
+import { readJsonBody } from '../json-body.ts';
 
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
@@ -41,7 +39,6 @@ export interface VideoRoutesDeps {
   readonly responder: ContentResponder;
   /** Asked by the direct route; in the app it stands before the routes. */
   readonly gate: Pick<Gate, 'admit'>;
-  readonly grants: Pick<UrlGrants, 'issue'>;
   /** For a video's bytes; the rest of the API is the server's business. */
   readonly cors: ContentCors;
   readonly logger: Logger;
@@ -128,18 +125,6 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
   routes.delete('/videos/:id', async (c) => {
     await service.delete(idOf(c), permissionOf(c.get('principal')), versionTestOf(c));
     return c.body(null, 204);
-  });
-
-  routes.post('/videos/:id/playback-url', async (c) => {
-    const id = idOf(c);
-    const limits = { bytesMax: JSON_BODY_BYTES_MAX, timeoutMs: deps.bodyIdleTimeoutMs };
-    const { expiresInS } = await readJsonFields(c, playbackSchema, limits);
-    const issuer = c.get('principal');
-    if (!mayRead(issuer, await service.find(id))) throw videoNotFound(id);
-    const path = `${urlOf(id)}/content`;
-    const wanted = { scope: 'playback', path, prefix: urlOf(id), lifetimeS: expiresInS, issuer };
-    const { url, expiresAt } = deps.grants.issue(wanted);
-    return c.json({ url, expiresAt: expiresAt.toISOString() }, 200, { 'cache-control': 'no-store' });
   });
 
   // Of these, `createContentRoute` takes the plain ones before they get here.

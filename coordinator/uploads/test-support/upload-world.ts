@@ -290,13 +290,11 @@ export class UploadWorld implements AsyncDisposable {
         createId: () => uuidv7(),
       },
     });
-    const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
     const videoRoutes = {
       ...{
         service,
         responder,
         gate,
-        grants,
         cors: new ContentCors([]),
         keys,
         logger: silentLogger,
@@ -382,6 +380,7 @@ export class UploadWorld implements AsyncDisposable {
       },
       quotas: new Quotas(kysely, { bytes: 0, videos: 0 }),
       attachments: { of: async () => [], deleteAll: async () => [] },
+      derived: { deleteAll: async () => [] },
     };
     const createId = () => uuidv7();
     const cluster = { id: uuidv7(), replicas: 3, ranges: 4096 };
