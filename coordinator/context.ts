@@ -51,6 +51,7 @@ import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
+import { openWebhooks } from './webhooks.ts';
 
 const VIDEOS_CHANNEL = 'videos';
 
@@ -88,6 +89,11 @@ export async function openContext(
   const objects = new SqlObjectRepository(database.kysely);
   const coordinatorId = uuidv7();
   const leases = new Leases(database.kysely, coordinatorId);
+  const webhooks = await openWebhooks(stack, {
+    ...{ config, database, coordinatorId, metrics, clock, logger },
+    basePath: API_PREFIX,
+  });
+  const { onVideoEvent, onNodeState } = webhooks;
 
   // 2. The cluster.
   const readLatency = new RecentLatency(clock, {
@@ -123,6 +129,7 @@ export async function openContext(
     clock,
     logger,
     onRegistered: ({ id, url, state }) => events.record('node_registered', id, { url, state }),
+    onNodeState,
     bootstrapNodes: config.BOOTSTRAP_NODES,
   });
   const sweeper = new Sweeper({
@@ -162,6 +169,7 @@ export async function openContext(
     onEvent: (kind, details, isProgress) => {
       events[isProgress ? 'announce' : 'record'](kind, null, details);
     },
+    onNodeState,
   });
   // What the way back, or a change of direction, left behind. Which coordinator sweeps is not for this one to know.
   const stopListening = events.listen(({ kind }) => {
@@ -177,6 +185,7 @@ export async function openContext(
     logger,
     createId: () => uuidv7(),
     onEvent: (kind, details) => events.record(kind, null, details),
+    onNodeState,
   });
 
   const nodeWatch = new NodeWatch({
@@ -239,7 +248,7 @@ export async function openContext(
   });
   const quotas = new Quotas(database.kysely, { bytes: config.QUOTA_BYTES, videos: config.QUOTA_VIDEOS });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
-  const videos = new SqlVideoRepository(database.kysely);
+  const videos = new SqlVideoRepository(database.kysely, { onEvent: onVideoEvent });
   const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
     database.kysely.transaction().execute(work);
   const attachments = new AttachmentRepository(database.kysely);
@@ -378,6 +387,7 @@ export async function openContext(
       createVideoRoutes(videoRoutes),
       ...uploadWays.routes({ responder, cors: videoRoutes.cors }),
       catalog.routes,
+      webhooks.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
@@ -399,6 +409,10 @@ export async function openContext(
     start: () => {
       accounts.start();
       catalog.start();
+      webhooks.start({
+        cluster,
+        onDisabled: (webhookId, reason) => events.record('webhook_disabled', null, { webhookId, reason }),
+      });
       sweeper.start();
       stack.use(sweeper);
       engine.start();

@@ -24,6 +24,7 @@ function expectedWho(method: string, path: string): Who {
   if (rest === '/videos' && method === 'POST') return 'uploader';
   if (rest.startsWith('/uploads') || rest.startsWith('/imports') || rest === '/videos/import')
     return 'uploader';
+  if (rest.startsWith('/webhooks')) return 'uploader';
   if (/^\/(movies|genres)\b/.test(rest)) return method === 'GET' ? 'reader' : 'admin';
   if (/^\/videos\b/.test(rest)) return ['PATCH', 'PUT', 'DELETE'].includes(method) ? 'owner' : 'reader';
   throw new Error(`nobody has said who may ${method} ${path}`);

@@ -10,6 +10,7 @@ import { planReportSchema, rebalanceReportSchema } from '../rebalance/answer-sch
 import { repairStatusSchema } from '../repair/answer-schema.ts';
 import { uploadSchema } from '../uploads/schema.ts';
 import { videoSchema } from '../videos/schema.ts';
+import { deliverySchema, webhookSchema } from '../webhooks/schema.ts';
 import type { Description } from './description.ts';
 import { ACCOUNTS, USERS } from './operations/accounts.ts';
 import { CLUSTER } from './operations/cluster.ts';
@@ -20,6 +21,7 @@ import { REPAIR } from './operations/repair.ts';
 import { SYSTEM } from './operations/system.ts';
 import { UPLOADS } from './operations/uploads.ts';
 import { VIDEOS } from './operations/videos.ts';
+import { WEBHOOKS } from './operations/webhooks.ts';
 
 /** In the order of the document. Each is a tag. */
 export const GROUPS = [
@@ -28,6 +30,7 @@ export const GROUPS = [
   DIRECT_UPLOADS,
   ATTACHMENTS,
   MOVIES,
+  WEBHOOKS,
   ACCOUNTS,
   USERS,
   CLUSTER,
@@ -43,6 +46,7 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
   ...DIRECT_UPLOADS.operations,
   ...ATTACHMENTS.operations,
   ...MOVIES.operations,
+  ...WEBHOOKS.operations,
   ...ACCOUNTS.operations,
   ...USERS.operations,
   ...CLUSTER.operations,
@@ -59,6 +63,8 @@ export const NAMED_ANSWERS: Readonly<Record<string, z.ZodType>> = {
   Attachment: attachmentSchema,
   DirectUpload: directUploadSchema,
   Import: importSchema,
+  Webhook: webhookSchema,
+  Delivery: deliverySchema,
   User: userSchema,
   Node: nodeReportSchema,
   Plan: planReportSchema,

@@ -7,6 +7,7 @@ import { catalog } from './0005-catalog.ts';
 import { uploads } from './0006-uploads.ts';
 import { directUploads } from './0007-direct-uploads.ts';
 import { renditions } from './0008-renditions.ts';
+import { webhooks } from './0010-webhooks.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -18,4 +19,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-uploads': uploads,
   '0007-direct-uploads': directUploads,
   '0008-renditions': renditions,
+  '0010-webhooks': webhooks,
 };
