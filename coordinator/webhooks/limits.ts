@@ -40,8 +40,8 @@ export const FAILING_MS_MAX = 3 * DAY;
 
 /** From the first byte sent to the last one read. */
 export const ATTEMPT_TIMEOUT_MS = 15 * S;
-/** A lease outlives every attempt. */
-export const ATTEMPT_LEASE_MS = 60 * S;
+/** A lease outlives every attempt and the note of what came of it. */
+export const ATTEMPT_LEASE_MS = 25 * S;
 export const CONNECT_TIMEOUT_MS = 10 * S;
 /** How long a request that names an address waits for its name to be looked up. */
 export const LOOKUP_TIMEOUT_MS = 2 * S;
