@@ -54,6 +54,7 @@ import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
+import { openWebhooks } from './webhooks.ts';
 
 const VIDEOS_CHANNEL = 'videos';
 
@@ -91,6 +92,11 @@ export async function openContext(
   const objects = new SqlObjectRepository(database.kysely);
   const coordinatorId = uuidv7();
   const leases = new Leases(database.kysely, coordinatorId);
+  const webhooks = await openWebhooks(stack, {
+    ...{ config, database, coordinatorId, metrics, clock, logger },
+    basePath: API_PREFIX,
+  });
+  const { onVideoEvent, onNodeState } = webhooks;
 
   // 2. The cluster.
   const readLatency = new RecentLatency(clock, {
@@ -126,6 +132,7 @@ export async function openContext(
     clock,
     logger,
     onRegistered: ({ id, url, state }) => events.record('node_registered', id, { url, state }),
+    onNodeState,
     bootstrapNodes: config.BOOTSTRAP_NODES,
   });
   const sweeper = new Sweeper({
@@ -165,6 +172,7 @@ export async function openContext(
     onEvent: (kind, details, isProgress) => {
       events[isProgress ? 'announce' : 'record'](kind, null, details);
     },
+    onNodeState,
   });
   // What the way back, or a change of direction, left behind. Which coordinator sweeps is not for this one to know.
   const stopListening = events.listen(({ kind }) => {
@@ -180,6 +188,7 @@ export async function openContext(
     logger,
     createId: () => uuidv7(),
     onEvent: (kind, details) => events.record(kind, null, details),
+    onNodeState,
   });
 
   const nodeWatch = new NodeWatch({
@@ -252,7 +261,10 @@ export async function openContext(
     usageOf: (userId) => quotas.usageOf(userId),
   });
   const videos = new SqlVideoRepository(database.kysely, {
-    onEvent: (transaction, event) => transcoding.onVideoEvent(transaction, event),
+    onEvent: async (transaction, event) => {
+      await transcoding.onVideoEvent(transaction, event);
+      await onVideoEvent(transaction, event);
+    },
   });
   const renditions = new SqlRenditionRepository({
     database: database.kysely,
@@ -261,7 +273,7 @@ export async function openContext(
   });
   const transcoding = await openTranscoding(stack, {
     ...{ config, database, leases, store, renditions, videos, clock, logger, stopping },
-    onVideoEvent: async () => {},
+    onVideoEvent,
     grants: accounts.grants,
     basePath: API_PREFIX,
   });
@@ -401,6 +413,7 @@ export async function openContext(
       ...uploadWays.routes({ responder, cors: videoRoutes.cors }),
       ...transcoding.routes(service),
       catalog.routes,
+      webhooks.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
@@ -422,6 +435,10 @@ export async function openContext(
     start: () => {
       accounts.start();
       catalog.start();
+      webhooks.start({
+        cluster,
+        onDisabled: (webhookId, reason) => events.record('webhook_disabled', null, { webhookId, reason }),
+      });
       sweeper.start();
       stack.use(sweeper);
       engine.start();

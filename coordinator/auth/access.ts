@@ -131,6 +131,18 @@ export const ACCESS = {
   'DELETE /api/v1/uploads/direct/{id}': uploader,
   'POST /api/v1/uploads/direct/{id}/complete': uploader,
 
+  // Whose a webhook is, its handlers ask as well.
+  'GET /api/v1/webhooks': uploader,
+  'POST /api/v1/webhooks': uploader,
+  'GET /api/v1/webhooks/{id}': uploader,
+  'PATCH /api/v1/webhooks/{id}': uploader,
+  'DELETE /api/v1/webhooks/{id}': uploader,
+  'POST /api/v1/webhooks/{id}/rotate-secret': uploader,
+  'POST /api/v1/webhooks/{id}/test': uploader,
+  'POST /api/v1/webhooks/{id}/replay': uploader,
+  'GET /api/v1/webhooks/{id}/deliveries': uploader,
+  'POST /api/v1/webhooks/{id}/deliveries/{deliveryId}/replay': uploader,
+
   'GET /api/v1/movies': reader,
   'POST /api/v1/movies': admin,
   'GET /api/v1/movies/suggest': reader,

@@ -5,6 +5,7 @@ import type { Rendition, RenditionOrigin } from '../renditions/rendition.ts';
 import type { JobState, TaskSpec } from '../transcode/job.ts';
 import type { AttachmentKind } from '../videos/attachment.ts';
 import type { MediaStatus } from '../videos/video-media.ts';
+import type { WebhookDeliveryState, WebhookDisabledReason, WebhookScope } from '../webhooks/schema.ts';
 
 /**
  * The tables as Kysely sees them. On both engines bigint arrives as a number (never beyond 2^53-1), timestamps
@@ -59,6 +60,11 @@ export interface Schema {
   movie_changes: MovieChangesTable;
   movie_imports: MovieImportsTable;
   movie_import_updates: MovieImportUpdatesTable;
+  webhook_endpoints: WebhookEndpointsTable;
+  webhook_secrets: WebhookSecretsTable;
+  webhook_events: WebhookEventsTable;
+  webhook_deliveries: WebhookDeliveriesTable;
+  webhook_node_health: WebhookNodeHealthTable;
 }
 
 /** Exactly one row, from the first start on. */
@@ -673,6 +679,80 @@ export interface QuotaReservationsTable {
   owner_id: string;
   bytes: number;
   videos: number;
+}
+
+export interface WebhookEndpointsTable {
+  id: string;
+  /** Whose it is; null for the operator's. */
+  owner_id: string | null;
+  /** `own`: events of the owner's videos. */
+  scope: WebhookScope;
+  url: string;
+  description: string;
+  /** Null: all. */
+  event_types: string[] | null;
+  enabled: Generated<boolean>;
+  disabled_reason: WebhookDisabledReason | null;
+  /** Nothing has arrived there since; null when the last attempt did. */
+  failing_since: Date | null;
+  /** It has asked to be left alone until then. */
+  paused_until: Date | null;
+  /** Grows with every change of what its owner sets; the entity tag is made of it. */
+  version: Generated<number>;
+  created_at: Generated<Date>;
+  updated_at: Generated<Date>;
+}
+
+/** What an endpoint's deliveries are signed with: one without expiry, and those that it took the place of. */
+export interface WebhookSecretsTable {
+  id: string;
+  endpoint_id: string;
+  /** See `seal`. */
+  sealed: Uint8Array;
+  created_at: Generated<Date>;
+  expires_at: Date | null;
+}
+
+/** What happened and some endpoint wanted to know; kept for a while. */
+export interface WebhookEventsTable {
+  id: string;
+  type: string;
+  /** JSON, as it is sent, byte by byte. */
+  payload: string;
+  created_at: Generated<Date>;
+}
+
+/** An event on its way to an endpoint, which may be gone by now. */
+export interface WebhookDeliveriesTable {
+  id: string;
+  endpoint_id: string;
+  event_id: string;
+  state: WebhookDeliveryState;
+  /** Begun so often, and so often since it was last asked for: the schedule goes by the latter. */
+  attempts: Generated<number>;
+  tries: Generated<number>;
+  /** Not to be tried before. */
+  due_at: Date;
+  /** The coordinator that tries it, until the lease runs out. */
+  holder: string | null;
+  lease_expires_at: Date | null;
+  attempted_at: Date | null;
+  /** Of the last attempt; null when there was no answer. */
+  status_code: number | null;
+  error: string | null;
+  /** The beginning of the answer's body. */
+  response: string | null;
+  duration_ms: number | null;
+  created_at: Generated<Date>;
+}
+
+/** What endpoints were last told of nodes; one without a row is up. */
+export interface WebhookNodeHealthTable {
+  node_id: string;
+  health: 'up' | 'down';
+  /** The coordinator that saw it. */
+  seen_by: string;
+  changed_at: Date;
 }
 
 /** Written as text, read as what it says. */

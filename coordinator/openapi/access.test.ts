@@ -40,6 +40,7 @@ function expectedWho(method: string, path: string): Who {
   if (rest === '/videos' && method === 'POST') return 'uploader';
   if (rest.startsWith('/uploads') || rest.startsWith('/imports') || rest === '/videos/import')
     return 'uploader';
+  if (rest.startsWith('/webhooks')) return 'uploader';
   if (/^\/(movies|genres)\b/.test(rest)) return method === 'GET' ? 'reader' : 'admin';
   if (rest.startsWith('/playback/')) return 'guest';
   if (/^\/videos\b/.test(rest)) return ['PATCH', 'PUT', 'DELETE'].includes(method) ? 'owner' : 'reader';

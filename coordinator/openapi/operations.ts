@@ -11,6 +11,7 @@ import { repairStatusSchema } from '../repair/answer-schema.ts';
 import { jobSchema } from '../transcode/schema.ts';
 import { uploadSchema } from '../uploads/schema.ts';
 import { videoSchema } from '../videos/schema.ts';
+import { deliverySchema, webhookSchema } from '../webhooks/schema.ts';
 import type { Description } from './description.ts';
 import { ACCOUNTS, USERS } from './operations/accounts.ts';
 import { CLUSTER } from './operations/cluster.ts';
@@ -23,6 +24,7 @@ import { SYSTEM } from './operations/system.ts';
 import { JOBS, WORKERS } from './operations/transcode.ts';
 import { UPLOADS } from './operations/uploads.ts';
 import { VIDEOS } from './operations/videos.ts';
+import { WEBHOOKS } from './operations/webhooks.ts';
 
 /** In the order of the document. Each is a tag. */
 export const GROUPS = [
@@ -33,6 +35,7 @@ export const GROUPS = [
   ATTACHMENTS,
   JOBS,
   MOVIES,
+  WEBHOOKS,
   ACCOUNTS,
   USERS,
   CLUSTER,
@@ -51,6 +54,7 @@ export const DESCRIPTIONS: Readonly<Record<Operation, Description>> = {
   ...ATTACHMENTS.operations,
   ...JOBS.operations,
   ...MOVIES.operations,
+  ...WEBHOOKS.operations,
   ...ACCOUNTS.operations,
   ...USERS.operations,
   ...CLUSTER.operations,
@@ -69,6 +73,8 @@ export const NAMED_ANSWERS: Readonly<Record<string, z.ZodType>> = {
   DirectUpload: directUploadSchema,
   Import: importSchema,
   Job: jobSchema,
+  Webhook: webhookSchema,
+  Delivery: deliverySchema,
   User: userSchema,
   Node: nodeReportSchema,
   Plan: planReportSchema,

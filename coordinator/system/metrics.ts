@@ -49,15 +49,24 @@ export class Metrics {
     });
   }
 
-  /** A gauge that is read when the metrics are asked for. */
-  observe(name: string, help: string, read: () => number): void {
+  /** A gauge that is read when the metrics are asked for. One that cannot be read then is what it was. */
+  observe(name: string, help: string, read: () => number | Promise<number>): void {
     new Gauge({
       name,
       help,
       registers: [this.registry],
-      collect() {
-        this.set(read());
+      async collect() {
+        try {
+          this.set(await read());
+        } catch {
+          // Whoever asks how the rest is gets an answer while the database does not give any.
+        }
       },
     });
+  }
+
+  /** A counter with one label. */
+  count<Label extends string>(name: string, help: string, label: Label): Counter<Label> {
+    return new Counter({ name, help, labelNames: [label], registers: [this.registry] });
   }
 }

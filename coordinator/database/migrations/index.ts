@@ -8,6 +8,7 @@ import { uploads } from './0006-uploads.ts';
 import { directUploads } from './0007-direct-uploads.ts';
 import { renditions } from './0008-renditions.ts';
 import { transcode } from './0009-transcode.ts';
+import { webhooks } from './0010-webhooks.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -20,4 +21,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0007-direct-uploads': directUploads,
   '0008-renditions': renditions,
   '0009-transcode': transcode,
+  '0010-webhooks': webhooks,
 };
