@@ -9,7 +9,7 @@ export const LEASE_WAIT_MS = 25_000;
 export const ANSWER_TIMEOUT_MS = 60_000;
 /** Before a request is tried again: at first, and at most. */
 export const RETRY_DELAY_MIN_MS = 200;
-export const RETRY_DELAY_MAX_MS = 5000;
+export const RETRY_DELAY_MAX_MS = 2000;
 /** A read or an addition that has failed for so long fails the attempt at the task. */
 export const TRANSFER_RETRY_MS = 120_000;
 
@@ -23,7 +23,7 @@ export const READ_CACHE_BYTES = 32 * 1024 * 1024;
 /** How often a child says how far it is. */
 export const PROGRESS_INTERVAL_MS = 250;
 /** How often a child's memory is looked at. */
-export const WATCH_INTERVAL_MS = 500;
+export const WATCH_INTERVAL_MS = 250;
 /** Tasks that one child does before another takes its place. */
 export const CHILD_TASKS_MAX = 50;
 /** A child that is asked to end has so long. */

@@ -78,7 +78,7 @@ export class Worker implements AsyncDisposable {
         if (lease !== null) await this.#perform(child, lease);
       } catch (error) {
         if (signal.aborted) break;
-        logger.warn({ err: error }, 'no task can be had now');
+        if (delayMs === RETRY_DELAY_MIN_MS) logger.warn({ err: error }, 'no task can be had now');
         await sleep(delayMs, undefined, { signal }).catch(() => {});
         delayMs = Math.min(RETRY_DELAY_MAX_MS, delayMs * 2);
       }
@@ -183,6 +183,7 @@ export class Worker implements AsyncDisposable {
   /** Keeps the lease until `over` is aborted, and aborts it when the lease is lost. */
   #beat(child: TaskChild, { task, fence, heartbeatMs }: Lease, over: AbortController, log: Logger) {
     let share = 0;
+    let hasFailed = false;
     const name = { taskId: task.taskId, fence };
     const loop = async () => {
       const { signal } = over;
@@ -192,9 +193,12 @@ export class Worker implements AsyncDisposable {
         try {
           const { sourceUrl } = await this.#client.heartbeat(name, share);
           child.tell({ type: 'source', sourceUrl });
+          if (hasFailed) log.info('heartbeats arrive again');
+          hasFailed = false;
         } catch (error) {
-          if (isPassing(error)) log.warn({ err: error }, 'a heartbeat did not arrive');
-          else over.abort(error);
+          if (!isPassing(error)) over.abort(error);
+          else if (!hasFailed) log.warn({ err: error }, 'heartbeats do not arrive');
+          hasFailed = true;
         }
       }
     };

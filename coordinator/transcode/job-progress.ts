@@ -1,7 +1,7 @@
 import type { Transaction } from '../database/database.ts';
 import type { RenditionRepository } from '../renditions/rendition.ts';
 import type { OnVideoEvent, VideoEventType } from '../videos/video-event.ts';
-import type { MediaStatus } from '../videos/video-media.ts';
+import type { MediaStatus, VideoMedia } from '../videos/video-media.ts';
 import type { VideoRepository } from '../videos/video-repository.ts';
 import type { JobRendition, JobRepository } from './job-repository.ts';
 import type { MediaRepository } from './media-repository.ts';
@@ -108,11 +108,17 @@ export class JobProgress {
       (outcome === 'failed' && all.length > 0 && all.every((rendition) => rendition.is_published));
     const status = statusOf({ before, outcome, canBePlayed, isComplete, isUnplayable });
     const hasReason = outcome === 'failed' || outcome === 'cancelled';
-    await media.setStatus(transaction, videoId, status, hasReason ? reason : null);
+    const shown = hasReason ? reason : null;
+    await media.setStatus(transaction, videoId, status, shown);
     const wasPlayable = before === 'playable' || before === 'ready';
-    if (canBePlayed && !wasPlayable) await this.#tell(transaction, 'video.playable', videoId, null);
-    if (status === 'ready' && before !== 'ready') await this.#tell(transaction, 'video.ready', videoId, null);
-    if (outcome === 'failed') await this.#tell(transaction, 'video.failed', videoId, reason);
+    const types: VideoEventType[] = [];
+    if (canBePlayed && !wasPlayable) types.push('video.playable');
+    if (status === 'ready' && before !== 'ready') types.push('video.ready');
+    if (outcome === 'failed') types.push('video.failed');
+    if (types.length === 0) return;
+    const now = await media.find(transaction, videoId);
+    for (const type of types)
+      await this.#tell(transaction, type, videoId, type === 'video.failed' ? reason : null, now);
   }
 
   async #tell(
@@ -120,9 +126,11 @@ export class JobProgress {
     type: VideoEventType,
     videoId: string,
     reason: string | null,
+    media: VideoMedia | undefined,
   ): Promise<void> {
     const video = await this.#options.videos.find(videoId, transaction);
-    if (video !== null) await this.#options.onEvent(transaction, { type, video, reason });
+    if (video === null) return;
+    await this.#options.onEvent(transaction, { type, video, reason, ...(media && { media }) });
   }
 }
 

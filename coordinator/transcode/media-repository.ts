@@ -14,13 +14,24 @@ export class MediaRepository {
 
   /** By the ids of the videos; those that are gone are not in it. */
   async of(videoIds: readonly string[]): Promise<ReadonlyMap<string, VideoMedia>> {
-    if (videoIds.length === 0) return new Map();
+    return videoIds.length === 0 ? new Map() : await this.#read(this.#database, videoIds);
+  }
+
+  /** As the transaction sees it. */
+  async find(transaction: Transaction, videoId: string): Promise<VideoMedia | undefined> {
+    return (await this.#read(transaction, [videoId])).get(videoId);
+  }
+
+  async #read(
+    database: Database | Transaction,
+    videoIds: readonly string[],
+  ): Promise<ReadonlyMap<string, VideoMedia>> {
     const { rows } = await sql<VideoMedia & { videoId: string }>`
       select media.video_id as "videoId", media.status, media.reason, media.probe,
         case when media.status = 'ready' then 1 else ${PROGRESS} end as progress
       from video_media as media left join transcode_jobs as job on job.id = media.job_id
       where media.video_id = any(${[...videoIds]}::uuid[])
-    `.execute(this.#database);
+    `.execute(database);
     return new Map(rows.map(({ videoId, ...media }) => [videoId, media]));
   }
 

@@ -1,4 +1,5 @@
 import type { Transaction } from '../database/database.ts';
+import type { VideoMedia } from './video-media.ts';
 import type { Video } from './video-repository.ts';
 
 /** What becomes of a video and others are told of; names are part of the API. */
@@ -17,6 +18,8 @@ export interface VideoEvent {
   readonly video: Video;
   /** Why it failed, in words for its owner; null for all else. */
   readonly reason: string | null;
+  /** How far it is then, where that is what has changed. */
+  readonly media?: VideoMedia;
 }
 
 /**

@@ -9,8 +9,11 @@ export function videoEventListener(events: Pick<EventRecorder, 'record'>, basePa
 }
 
 /** The video as the API shows it, but for the end of a long description. */
-export function describeVideoEvent({ type, video, reason }: VideoEvent, basePath: string): WebhookEvent {
-  const json = toVideoJson(video, `${basePath}/videos/${video.id}`);
+export function describeVideoEvent(
+  { type, video, reason, media }: VideoEvent,
+  basePath: string,
+): WebhookEvent {
+  const json = toVideoJson(video, `${basePath}/videos/${video.id}`, media);
   return {
     type,
     ownerId: video.ownerId,

@@ -75,8 +75,8 @@ async function misbehave(kind: Task['kind'], script: Script): Promise<void> {
   if (script.eat === kind) {
     const eaten: Buffer[] = [];
     for (;;) {
-      eaten.push(Buffer.alloc(16 * 1024 * 1024, 1));
-      await sleep(2);
+      eaten.push(Buffer.alloc(8 * 1024 * 1024, 1));
+      await sleep(20);
     }
   }
 }
