@@ -1,5 +1,6 @@
 import type { Task, TaskResult } from '../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../task-context.ts';
+import { copy } from './copy/copy-task.ts';
 import { encode } from './encode/encode-task.ts';
 import { inspect } from './inspect/inspect.ts';
 
@@ -15,6 +16,7 @@ export async function runTask(task: Task, context: TaskContext): Promise<TaskRes
     case 'inspect':
       return inspect(task, context);
     case 'copy':
+      return copy(task, context);
     case 'audio':
     case 'pictures':
       throw new TaskFailure('failed', `Nobody has learned yet how to ${task.kind}.`);
