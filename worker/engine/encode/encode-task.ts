@@ -1,15 +1,15 @@
 import { availableParallelism } from 'node:os';
 import type { MadeVideo, ResultOf, SegmentPlan, TaskOf } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
+import { planColours } from '../libav/colours.ts';
 import { DECODER_THREADS_MAX } from '../libav/limits.ts';
 import { openSource } from '../libav/open-source.ts';
+import { readPictures } from '../libav/source-pictures.ts';
 import { Cadence } from './cadence.ts';
-import { planColours } from './colours.ts';
 import { ENCODER_THREADS_MAX, FINE_TIMESCALE, TICK_DIVISION } from './limits.ts';
 import { RungEncoder } from './rung-encoder.ts';
 import { ScalingChain } from './scaling-chain.ts';
 import { type ShownPicture, shownPictures } from './shown-pictures.ts';
-import { readPictures } from './source-pictures.ts';
 
 type EncodeTask = TaskOf<'encode'>;
 

@@ -1,7 +1,8 @@
 import type { Frame } from 'node-av/lib';
 import type { VideoRung, VideoTrack } from '../../../lib/worker-api/tasks.ts';
+import type { ColourPlan } from '../libav/colours.ts';
 import { PictureFilter } from '../libav/picture-filter.ts';
-import type { ColourPlan } from './colours.ts';
+import { showingFilters } from '../libav/showing-filters.ts';
 
 /**
  * Makes pictures of every rung's size: the greatest from the source, each other one from the one above it, which costs a
@@ -15,7 +16,9 @@ export class ScalingChain implements Disposable {
     this.#filters = rungs.map(
       ({ width, height }, index) =>
         new PictureFilter(
-          index === 0 ? topFilters(width, height, track, colours) : `scale=${width}:${height}:flags=bicubic`,
+          index === 0
+            ? showingFilters(width, height, track, colours)
+            : `scale=${width}:${height}:flags=bicubic`,
         ),
     );
   }
@@ -35,31 +38,5 @@ export class ScalingChain implements Disposable {
 
   [Symbol.dispose](): void {
     for (const filter of this.#filters) filter[Symbol.dispose]();
-  }
-}
-
-/** Of the source's pictures: scaled first, turned after that, because then there is less to turn. */
-function topFilters(width: number, height: number, track: VideoTrack, colours: ColourPlan): string {
-  const isOnSide = track.rotation === 90 || track.rotation === 270;
-  const size = isOnSide ? `${height}:${width}` : `${width}:${height}`;
-  return [
-    `scale=${size}:flags=bicubic:out_range=tv${colours.scaleOptions}`,
-    ...colours.filtersAfter,
-    'format=yuv420p',
-    ...turns(track.rotation),
-    'setsar=1',
-  ].join(',');
-}
-
-function turns(rotation: VideoTrack['rotation']): string[] {
-  switch (rotation) {
-    case 0:
-      return [];
-    case 90:
-      return ['transpose=clock'];
-    case 180:
-      return ['hflip', 'vflip'];
-    case 270:
-      return ['transpose=cclock'];
   }
 }

@@ -1,5 +1,5 @@
 import { Frame } from 'node-av/lib';
-import type { TimedPicture } from './source-pictures.ts';
+import type { TimedPicture } from '../libav/source-pictures.ts';
 
 /** A picture as it is to be encoded. */
 export interface ShownPicture extends TimedPicture {

@@ -1,8 +1,8 @@
 import { AV_FRAME_FLAG_INTERLACED, AV_NOPTS_VALUE } from 'node-av/constants';
 import { type Frame, Packet, type Stream } from 'node-av/lib';
-import type { OpenSource } from '../libav/open-source.ts';
-import { PictureFilter } from '../libav/picture-filter.ts';
-import { StreamDecoder } from '../libav/stream-decoder.ts';
+import type { OpenSource } from './open-source.ts';
+import { PictureFilter } from './picture-filter.ts';
+import { StreamDecoder } from './stream-decoder.ts';
 
 /**
  * How far before the wanted time a keyframe is looked for, if the container's index leads past it or there is none; then
