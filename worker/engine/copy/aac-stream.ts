@@ -1,12 +1,20 @@
+import { AV_PROFILE_AAC_HE, AV_PROFILE_AAC_HE_V2, AV_PROFILE_AAC_LOW } from 'node-av/constants';
 import type { Stream } from 'node-av/lib';
 import { TaskFailure } from '../../task-context.ts';
 import { type AacConfiguration, parseAudioSpecificConfig } from '../mp4/aac.ts';
 import { Mp4Error } from '../mp4/boxes.ts';
 import { box, fullBox, zeros } from '../mp4/write-boxes.ts';
 
+const OBJECT_TYPES = new Map<number, number>([
+  [AV_PROFILE_AAC_LOW, 2],
+  [AV_PROFILE_AAC_HE, 5],
+  [AV_PROFILE_AAC_HE_V2, 29],
+]);
+
 /** How the packets of a stream become samples of MP4. */
 export interface AacStream {
-  readonly configuration: AacConfiguration;
+  /** As RFC 6381 has it: 2, 5 or 29. */
+  readonly objectType: number;
   /** Ticks a second of the rendition: the rate at which it is heard. */
   readonly sampleRate: number;
   /** Of what is heard. */
@@ -24,12 +32,16 @@ export function openAac({ codecpar }: Stream, first: Uint8Array): AacStream {
   const hasHeaders = told === null || told.length < 2;
   const description = hasHeaders ? describeAdts(first) : Uint8Array.from(told);
   const configuration = parse(description);
-  const { sampleRate } = configuration;
-  const channels = configuration.channels === 0 ? codecpar.channels : configuration.channels;
-  // Band replication doubles what a frame of the core has.
-  const frameTicks = codecpar.frameSize > 0 ? codecpar.frameSize : configuration.frameSamples;
+  // FFmpeg has heard it: band replication and stereo that the description does not tell of are in its numbers.
+  const sampleRate = codecpar.sampleRate;
+  const channels = codecpar.channels;
+  const frameTicks =
+    codecpar.frameSize > 0
+      ? codecpar.frameSize
+      : Math.round((configuration.frameSamples * sampleRate) / configuration.sampleRate);
   return {
-    ...{ configuration, sampleRate, channels, frameTicks },
+    ...{ sampleRate, channels, frameTicks },
+    objectType: OBJECT_TYPES.get(codecpar.profile) ?? configuration.objectType,
     sampleEntry: sampleEntry(description, sampleRate, channels),
     toSample: (content) => {
       const frame = hasHeaders ? content.subarray(adtsHeaderBytes(content)) : content;

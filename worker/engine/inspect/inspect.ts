@@ -109,24 +109,26 @@ function checkWhatIsThere(pictures: FilmPictures | null, pictureSeconds: number,
   }
 }
 
-/** At keyframes if they are near enough, else wherever pictures are; the latter only says how to encode. */
-function planPictures({ table, track, span }: FilmPictures): { plan: SegmentPlan; cuts: SampleCuts | null } {
+/** At keyframes where the film can be played as it is; elsewhere wherever pictures are, as segments are encoded anyway. */
+function planPictures(pictures: FilmPictures): { plan: SegmentPlan; cuts: SampleCuts | null } {
+  const { table, track, span } = pictures;
   const { timescale } = track;
-  const cuts = timescale <= TIMESCALE_MAX ? cutAtKeyframes(table, timescale, span) : null;
-  if (cuts !== null) return { plan: { timescale, boundaries: [...cuts.boundaries] }, cuts };
-  const boundaries = timescale <= TIMESCALE_MAX ? cutAtPictures(table, timescale, span) : null;
-  if (boundaries !== null) return { plan: { timescale, boundaries }, cuts: null };
+  const isFine = timescale <= TIMESCALE_MAX;
+  const cuts = isFine && isPlayableFilm(pictures) ? cutAtKeyframes(table, timescale, span) : null;
+  const boundaries = cuts?.boundaries ?? (isFine ? cutAtPictures(table, timescale, span) : null);
+  if (boundaries !== null) return { plan: { timescale, boundaries: [...boundaries] }, cuts };
   const seconds = (span.end - span.start) / timescale;
   return { plan: cutByDuration(seconds, Math.min(timescale, TIMESCALE_MAX), null), cuts: null };
 }
 
+/** `cuts` null: browsers do not play them. */
 async function makePictures(
   pictures: FilmPictures | null,
   cuts: SampleCuts | null,
   context: TaskContext,
 ): Promise<{ video: MadeVideo | null; isCopyable: boolean }> {
-  const isPlayable = pictures !== null && cuts !== null && isPlayableFilm(pictures);
-  if (!isPlayable || !(await isPicture(pictures, context.source))) return { video: null, isCopyable: false };
+  const isPlayable = pictures !== null && cuts !== null && (await isPicture(pictures, context.source));
+  if (!isPlayable) return { video: null, isCopyable: false };
   const rendition = virtualPictures(pictures, cuts, 'video');
   if (rendition === null) return { video: null, isCopyable: true };
   const piece = await writeRecipes(rendition, context);

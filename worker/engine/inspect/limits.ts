@@ -7,8 +7,6 @@ export const SEGMENT_SECONDS_MAX = 20;
 /** As results and rows have them. */
 export const SEGMENTS_MAX = 100_000;
 export const DURATION_TICKS_MAX = 2 ** 31 - 1;
-/** Recipes that are stored at once. */
-export const BATCH_BYTES = 8 * 1024 * 1024;
 /** A cut-off file is played as far as it goes, if that is so long at least, or all there was. */
 export const CUT_OFF_SECONDS_MIN = 1;
 /** Ticks a second of a plan: fine enough for pictures, and rough enough that a segment's length is a number of 32 bits. */

@@ -20,6 +20,9 @@ const PROFILES = new Map([
   [122, 'High 4:2:2'],
   [244, 'High 4:4:4 Predictive'],
 ]);
+/** What a picture may last longer or less long than others, and how many may do so, at one rate. */
+const DURATION_TOLERANCE = 0.05;
+const DIFFERENT_SHARE = 0.01;
 /** Second bit of the constraints: Baseline without what Main does not have. */
 const CONSTRAINED = 0x40;
 
@@ -78,16 +81,17 @@ function profileOf({ profileIdc, constraints }: SequenceParameters): string | nu
   return profileIdc === 66 && (constraints & CONSTRAINED) !== 0 ? `Constrained ${name}` : name;
 }
 
-/** Durations that differ by more than rounding; of the last picture nobody knows. */
+/** Whether durations differ by more than rounding, and not just where parts were joined; of the last picture nobody knows. */
 function isVariable({ count, decodeTimes }: SampleTable): boolean {
-  let shortest = Infinity;
-  let longest = 0;
-  for (let index = 0; index + 1 < count; index++) {
-    const duration = decodeTimes[index + 1]! - decodeTimes[index]!;
-    shortest = Math.min(shortest, duration);
-    longest = Math.max(longest, duration);
+  const known = count - 1;
+  if (known < 2) return false;
+  const average = decodeTimes[known]! / known;
+  const tolerance = Math.max(1, average * DURATION_TOLERANCE);
+  let different = 0;
+  for (let index = 0; index < known; index++) {
+    if (Math.abs(decodeTimes[index + 1]! - decodeTimes[index]! - average) > tolerance) different += 1;
   }
-  return longest - shortest > Math.max(1, longest * 0.05);
+  return different > known * DIFFERENT_SHARE;
 }
 
 function bitRateOf({ count, sizes }: SampleTable, seconds: number): number | null {

@@ -6,10 +6,10 @@ import {
   servedLengthOf,
 } from '../../../lib/worker-api/recipe.ts';
 import type { Piece } from '../../../lib/worker-api/tasks.ts';
-import type { OutputSink, TaskContext } from '../../task-context.ts';
+import type { TaskContext } from '../../task-context.ts';
+import { PieceWriter } from '../cmaf/piece-writer.ts';
 import { type FragmentSamples, writeFragmentHeader } from '../mp4/fragment.ts';
 import type { SampleTable } from '../mp4/sample-table.ts';
-import { BATCH_BYTES } from './limits.ts';
 
 /** A rendition whose media stay where they are. */
 export interface VirtualRendition {
@@ -55,58 +55,19 @@ export function isServable({ table, samples }: Pick<VirtualRendition, 'table' | 
 
 /** Writes the recipes of all segments, whose rendition is servable. */
 export async function writeRecipes(rendition: VirtualRendition, context: TaskContext): Promise<Piece> {
-  const output = await context.openOutput(rendition.name, CONTENT_TYPE);
-  const durations: number[] = [];
-  const lengths: number[] = [];
+  const writer = new PieceWriter(context, rendition.name, CONTENT_TYPE);
   const servedLengths: number[] = [];
-  let batch = new Batch(output);
   for (let segment = 0; segment + 1 < rendition.samples.length; segment++) {
+    context.signal.throwIfAborted();
     const recipe = {
       header: writeFragmentHeader(segment + 1, samplesOf(rendition, segment)),
       ranges: rangesOf(rendition, segment),
     };
-    const bytes = encodeRecipe(recipe);
-    if (!batch.fits(bytes)) {
-      context.signal.throwIfAborted();
-      await batch.write();
-      batch = new Batch(output);
-    }
-    batch.add(bytes);
-    durations.push(rendition.boundaries[segment + 1]! - rendition.boundaries[segment]!);
-    lengths.push(bytes.length);
+    const duration = rendition.boundaries[segment + 1]! - rendition.boundaries[segment]!;
+    await writer.add(duration, [encodeRecipe(recipe)]);
     servedLengths.push(servedLengthOf(recipe));
   }
-  await batch.write();
-  return {
-    output: rendition.name,
-    init: Buffer.from(rendition.init).toString('base64'),
-    timescale: rendition.timescale,
-    ...{ durations, lengths, servedLengths },
-  };
-}
-
-/** Recipes that are appended at once. */
-class Batch {
-  readonly #output: OutputSink;
-  readonly #parts: Uint8Array[] = [];
-  #bytes = 0;
-
-  constructor(output: OutputSink) {
-    this.#output = output;
-  }
-
-  fits(bytes: Uint8Array): boolean {
-    return this.#bytes === 0 || this.#bytes + bytes.length <= BATCH_BYTES;
-  }
-
-  add(bytes: Uint8Array): void {
-    this.#parts.push(bytes);
-    this.#bytes += bytes.length;
-  }
-
-  write(): Promise<void> {
-    return this.#output.append(this.#parts);
-  }
+  return { ...(await writer.finish(rendition.init, rendition.timescale)), servedLengths };
 }
 
 function samplesOf(rendition: VirtualRendition, segment: number): FragmentSamples {
