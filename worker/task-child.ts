@@ -36,6 +36,7 @@ export class TaskChild {
   #how = '';
   #onMessage: (message: FromChild) => void = () => {};
   #done = 0;
+  #isEnded = false;
 
   /** `engine` is the URL of the module with `runTask`. */
   constructor(engine: string, limits: ChildLimits) {
@@ -80,9 +81,8 @@ export class TaskChild {
   }
 
   get isAlive(): boolean {
-    return (
-      this.#process.exitCode === null && this.#process.signalCode === null && this.#process.pid !== undefined
-    );
+    const { exitCode, signalCode, pid } = this.#process;
+    return !this.#isEnded && exitCode === null && signalCode === null && pid !== undefined;
   }
 
   /** Tasks that it has done. */
@@ -97,6 +97,8 @@ export class TaskChild {
 
   /** Ends it without warning. */
   kill(): void {
+    // It is of no use from now on, also before it has gone.
+    this.#isEnded = true;
     this.#process.kill('SIGKILL');
   }
 

@@ -93,13 +93,22 @@ function operationIdOf(operation: Operation): string {
     .replace(/_$/, '');
 }
 
+const PARAMETERS: Readonly<Record<string, string>> = {
+  id: 'The id, a UUID.',
+  name: 'Up to 100 letters, digits, dots, dashes and underscores.',
+  rendition: 'The id of a rendition, as the master playlist names it.',
+  piece: 'Which of its initialization segments, from 0.',
+  number: 'Which one, from 0 for segments and 1 for sheets.',
+  grant: 'What `POST /api/v1/videos/{id}/playback-url` has signed.',
+  path: 'May have slashes in it.',
+};
+
 function pathParameters(path: string, { pathExample }: Description): Json[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
-    ...(isId(name!) && { description: 'The id, a UUID.' }),
-    ...(name === 'name' && { description: 'Up to 100 letters, digits, dots, dashes and underscores.' }),
+    description: isId(name!) ? PARAMETERS.id : PARAMETERS[name!],
     schema: { type: 'string', ...(isId(name!) && { format: 'uuid' }) },
     examples: exampleOf(pathExample?.[name!], true),
   }));
