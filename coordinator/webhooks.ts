@@ -96,7 +96,14 @@ export async function openWebhooks(stack: AsyncDisposableStack, parts: WebhooksP
   metrics.observe(
     'orbitvids_webhook_deliveries_pending',
     `Deliveries of webhooks that are due or wait for another try, on all coordinators; ${PENDING_COUNTED_MAX} at most`,
-    () => deliveries.pending(PENDING_COUNTED_MAX),
+    async () => {
+      try {
+        return await deliveries.pending(PENDING_COUNTED_MAX);
+      } catch (error) {
+        logger.warn({ err: error }, 'deliveries of webhooks cannot be counted');
+        throw error;
+      }
+    },
   );
   stack.defer(await notifications.subscribe(WEBHOOKS_CHANNEL, () => deliverer.notify()));
   stack.defer(notifications.onGap(() => deliverer.notify()));
