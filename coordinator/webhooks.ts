@@ -93,11 +93,7 @@ export async function openWebhooks(stack: AsyncDisposableStack, parts: WebhooksP
     onDisabled: (webhookId, reason) => tellDisabled(webhookId, reason),
     announce: () => notifications.publish(WEBHOOKS_CHANNEL, ''),
   });
-  metrics.observe(
-    'orbitvids_webhook_deliveries_pending',
-    `Deliveries of webhooks that are due or wait for another try, on all coordinators; ${PENDING_COUNTED_MAX} at most`,
-    () => deliveries.pending(PENDING_COUNTED_MAX),
-  );
+  observePending(metrics, deliveries, logger);
   stack.defer(await notifications.subscribe(WEBHOOKS_CHANNEL, () => deliverer.notify()));
   stack.defer(notifications.onGap(() => deliverer.notify()));
 
@@ -129,4 +125,28 @@ export async function openWebhooks(stack: AsyncDisposableStack, parts: WebhooksP
       stack.use(deliverer);
     },
   };
+}
+
+/** Asking for the metrics waits for no database: it is shown what was counted when they were last asked for. */
+function observePending(metrics: Metrics, deliveries: DeliveryRepository, logger: Logger): void {
+  let pending = 0;
+  let isCounting = false;
+  const count = async () => {
+    isCounting = true;
+    try {
+      pending = await deliveries.pending(PENDING_COUNTED_MAX);
+    } catch (error) {
+      logger.warn({ err: error }, 'deliveries of webhooks cannot be counted');
+    } finally {
+      isCounting = false;
+    }
+  };
+  metrics.observe(
+    'orbitvids_webhook_deliveries_pending',
+    `Deliveries of webhooks, on all coordinators, that were due or waited for another try when this was last asked for; ${PENDING_COUNTED_MAX} at most`,
+    () => {
+      if (!isCounting) void count();
+      return pending;
+    },
+  );
 }

@@ -49,18 +49,14 @@ export class Metrics {
     });
   }
 
-  /** A gauge that is read when the metrics are asked for. One that cannot be read then is what it was. */
-  observe(name: string, help: string, read: () => number | Promise<number>): void {
+  /** A gauge that is read when the metrics are asked for. */
+  observe(name: string, help: string, read: () => number): void {
     new Gauge({
       name,
       help,
       registers: [this.registry],
-      async collect() {
-        try {
-          this.set(await read());
-        } catch {
-          // Whoever asks how the rest is gets an answer while the database does not give any.
-        }
+      collect() {
+        this.set(read());
       },
     });
   }

@@ -6,8 +6,6 @@ import type { EndpointRepository } from './endpoint-repository.ts';
 import { TEST_EVENT_TYPE } from './event-schema.ts';
 import {
   ATTEMPTS_AT_ONCE,
-  EVENT_MEMORY_MS,
-  FORGOTTEN_AT_ONCE,
   LOOK_INTERVAL_MS,
   LOOK_RETRY_MS,
   STOP_GRACE_MS,
@@ -16,6 +14,7 @@ import {
 import type { SecretBox } from './secret-box.ts';
 import type { Sender } from './sender.ts';
 import { signatureHeaders } from './signature.ts';
+import { inPortions, tidyWebhooks } from './upkeep.ts';
 import { judge } from './verdict.ts';
 
 export interface DelivererOptions {
@@ -82,8 +81,7 @@ export class Deliverer implements AsyncDisposable {
 
   async upkeepOnce(): Promise<void> {
     const { deliveries, endpoints } = this.#options;
-    while ((await deliveries.forget(EVENT_MEMORY_MS)) === FORGOTTEN_AT_ONCE && !this.#stop.signal.aborted);
-    await endpoints.forgetSecrets();
+    await tidyWebhooks(deliveries, endpoints, this.#stop.signal);
   }
 
   async #work(signal: AbortSignal): Promise<void> {
@@ -165,6 +163,7 @@ export class Deliverer implements AsyncDisposable {
     if (disabled === null) return;
     logger.warn({ webhookId: endpointId, reason: disabled }, 'a webhook endpoint was disabled');
     onDisabled(endpointId, disabled);
+    await inPortions(() => deliveries.hold(endpointId), this.#stop.signal);
   }
 
   async #tryUpkeep(): Promise<void> {

@@ -1,9 +1,16 @@
+import { sql } from 'kysely';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ENGINES } from '../database/test-support/engines.ts';
-import { EVENT_MEMORY_MS, REPLAYED_AT_ONCE } from './limits.ts';
+import { EVENT_MEMORY_MS, REPLAYED_AT_ONCE, ROWS_AT_ONCE } from './limits.ts';
 import { formatSecret } from './signature.ts';
-import { answering, OPERATOR, type Seen, WebhookWorld } from './test-support/webhook-world.ts';
+import {
+  answering,
+  type Coordinator,
+  OPERATOR,
+  type Seen,
+  WebhookWorld,
+} from './test-support/webhook-world.ts';
 
 const S = 1000;
 const HOUR = 3_600_000;
@@ -31,8 +38,10 @@ describe.each(ENGINES)('deliveries on %s', (engine) => {
     const { endpoint, secret } = await world.addEndpoint();
     world.answer = () => answering(500, { response: 'out of order' });
     await world.happen();
+    expect(await world.here.deliveries.pending(10)).toBe(1);
     const startMs = world.clock.nowMs();
     await world.runDry();
+    expect(await world.here.deliveries.pending(10)).toBe(0);
     const hours = (...list: number[]) => list.map((count) => count * HOUR);
     const pauses = [0, 5 * S, 300 * S, 1800 * S, ...hours(2, 5, 10, 14, 20, 24)];
     expect(world.seen.map(({ atMs }, index) => atMs - (world.seen[index - 1]?.atMs ?? startMs))).toEqual(
@@ -128,7 +137,30 @@ describe.each(ENGINES)('deliveries on %s', (engine) => {
     expect((await world.deliveriesOf(endpoint)).map(({ state }) => state)).toEqual(
       Array(3).fill('delivered'),
     );
-    expect(REPLAYED_AT_ONCE).toBeGreaterThan(3);
+  });
+
+  test('what waits is held and sent again in portions, however much it is', async () => {
+    const { endpoint } = await world.addEndpoint();
+    const { kysely } = world.database;
+    const count = REPLAYED_AT_ONCE + 1;
+    const at = new Date(world.clock.nowMs());
+    await sql`
+      with events as (
+        insert into webhook_events (id, type, payload, created_at)
+        select gen_random_uuid(), 'video.ready', '{}', ${at} from generate_series(1, ${count}::integer) returning id
+      )
+      insert into webhook_deliveries (id, endpoint_id, event_id, state, due_at, created_at)
+      select gen_random_uuid(), ${endpoint.id}::uuid, id, 'pending', ${at}, ${at} from events
+    `.execute(kysely);
+    await world.service.change(OPERATOR, endpoint.id, { enabled: false });
+    expect(await world.here.deliveries.pending(count)).toBe(0);
+    await world.service.change(OPERATOR, endpoint.id, { enabled: true });
+    const replay = () => world.service.replaySince(OPERATOR, endpoint.id, new Date(0));
+    expect(await replay()).toEqual({ replayed: REPLAYED_AT_ONCE, hasMore: true });
+    expect(await replay()).toEqual({ replayed: 1, hasMore: false });
+    expect(REPLAYED_AT_ONCE).toBeGreaterThan(ROWS_AT_ONCE);
+    await world.service.delete(OPERATOR, endpoint.id);
+    expect(await world.deliveriesOf(endpoint)).toEqual([]);
   });
 
   test('only events from then on are sent again, and a delivery that has arrived when it is asked for by name', async () => {
@@ -252,7 +284,10 @@ describe.each(ENGINES)('deliveries on %s', (engine) => {
     const done = { statusCode: 200, error: null, response: null, durationMs: 1 };
     for (const claimed of first) await world.here.deliveries.finish(claimed, done, { state: 'delivered' });
     for (const claimed of second) await there.deliveries.finish(claimed, done, { state: 'delivered' });
-    await Promise.all([world.runDry(), world.runDry(there)]);
+    const drain = async ({ deliverer }: Coordinator) => {
+      while ((await deliverer.runOnce()) > 0);
+    };
+    await Promise.all([drain(world.here), drain(there)]);
     expect(world.seen).toHaveLength(26);
     expect(new Set(world.seen.map(({ headers }) => headers['webhook-id'])).size).toBe(26);
     const all = await world.deliveriesOf(endpoint);
@@ -335,13 +370,22 @@ describe.each(ENGINES)('deliveries on %s', (engine) => {
     await world.clock.advance(EVENT_MEMORY_MS);
     await world.happen();
     await world.clock.advance(1);
+    const off = await world.addEndpoint({ url: 'https://off.example/', enabled: false });
+    await world.happen();
+    // As an event leaves it that happens while the endpoint is disabled.
+    await world.database.kysely
+      .updateTable('webhook_deliveries')
+      .set({ state: 'pending' })
+      .where('state', '=', 'held')
+      .execute();
     // As an event leaves it that happens while the endpoint is deleted.
     await world.database.kysely.deleteFrom('webhook_endpoints').where('id', '=', other.endpoint.id).execute();
     await world.here.deliverer.upkeepOnce();
-    expect(await world.deliveriesOf(endpoint)).toMatchObject([{ state: 'pending' }]);
+    expect((await world.deliveriesOf(endpoint)).map(({ state }) => state)).toEqual(['pending', 'pending']);
+    expect((await world.deliveriesOf(off.endpoint)).map(({ state }) => state)).toEqual(['held']);
     expect(await world.deliveriesOf(other.endpoint)).toEqual([]);
-    expect(await world.database.kysely.selectFrom('webhook_events').select('id').execute()).toHaveLength(1);
-    await world.service.delete(OPERATOR, endpoint.id);
+    expect(await world.database.kysely.selectFrom('webhook_events').select('id').execute()).toHaveLength(2);
+    for (const { id } of [endpoint, off.endpoint]) await world.service.delete(OPERATOR, id);
     expect(await world.database.kysely.selectFrom('webhook_deliveries').select('id').execute()).toEqual([]);
     expect(await world.database.kysely.selectFrom('webhook_secrets').select('id').execute()).toEqual([]);
   });

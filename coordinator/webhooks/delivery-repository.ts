@@ -14,8 +14,7 @@ import {
   ATTEMPTS_PER_ENDPOINT,
   ATTEMPTS_PER_FAILING_ENDPOINT,
   FAILING_MS_MAX,
-  FORGOTTEN_AT_ONCE,
-  REPLAYED_AT_ONCE,
+  ROWS_AT_ONCE,
 } from './limits.ts';
 import type { WebhookDeliveryState } from './schema.ts';
 
@@ -43,7 +42,13 @@ export class DeliveryRepository {
     const now = this.#now();
     const { rows } = await sql<{ ms: number | null }>`
       select (extract(epoch from least(
-        (select min(due_at) from webhook_deliveries where state = 'pending' and due_at > ${now}),
+        (
+          select min(next.due_at) from webhook_endpoints cross join lateral (
+            select due_at from webhook_deliveries
+            where endpoint_id = webhook_endpoints.id and state = 'pending' and due_at > ${now}
+            order by due_at limit 1
+          ) next where webhook_endpoints.enabled
+        ),
         (select min(lease_expires_at) from webhook_deliveries where lease_expires_at > ${now}),
         (select min(paused_until) from webhook_endpoints where paused_until > ${now})
       ) - ${now}) * 1000)::double precision as ms
@@ -229,19 +234,24 @@ export class DeliveryRepository {
       .where(condition)
       .returning('id')
       .executeTakeFirst();
-    if (row === undefined) return false;
-    await this.hold(transaction, id);
-    return true;
+    return row !== undefined;
   }
 
-  /** Nothing more goes to the endpoint, which is disabled and locked by this transaction. */
-  async hold(transaction: Transaction, endpointId: string): Promise<void> {
-    await transaction
-      .updateTable('webhook_deliveries')
-      .set({ state: 'held' })
-      .where('endpoint_id', '=', endpointId)
-      .where('state', '=', 'pending')
-      .execute();
+  /**
+   * Holds what waits to be sent to an endpoint that is disabled; returns how much of it, at most `ROWS_AT_ONCE`: a change of
+   * everything at once would hold up everybody else. What is missed is not sent either, and goes on when it is enabled.
+   */
+  async hold(endpointId: string): Promise<number> {
+    return await this.#change(sql`
+      with chosen as materialized (
+        select id from webhook_deliveries
+        where endpoint_id = ${endpointId}::uuid and state = 'pending' and exists (
+          select from webhook_endpoints where webhook_endpoints.id = ${endpointId}::uuid and not enabled
+        )
+        limit ${ROWS_AT_ONCE}::integer for update skip locked
+      )
+      update webhook_deliveries set state = 'held' from chosen where webhook_deliveries.id = chosen.id
+    `);
   }
 
   async find(endpointId: string, id: string, within?: Transaction): Promise<Delivery | null> {
@@ -259,30 +269,16 @@ export class DeliveryRepository {
       readonly after?: string | undefined;
       readonly state?: WebhookDeliveryState | undefined;
     },
+    within?: Transaction,
   ): Promise<Delivery[]> {
     const { limit, after, state } = page;
-    const rows = await this.#select(this.#database, endpointId)
+    const rows = await this.#select(within ?? this.#database, endpointId)
       .$if(after !== undefined, (query) => query.where('webhook_deliveries.id', '<', after!))
       .$if(state !== undefined, (query) => query.where('webhook_deliveries.state', '=', state!))
       .orderBy('webhook_deliveries.id', 'desc')
       .limit(limit)
       .execute();
     return rows.map(deliveryOf);
-  }
-
-  /** How many of the endpoint's deliveries of that type are pending, counted up to `max`. */
-  async countPending(
-    transaction: Transaction,
-    endpointId: string,
-    eventType: string,
-    max: number,
-  ): Promise<number> {
-    const rows = await this.#select(transaction, endpointId)
-      .where('webhook_deliveries.state', '=', 'pending')
-      .where('webhook_events.type', '=', eventType)
-      .limit(max)
-      .execute();
-    return rows.length;
   }
 
   /** Has it sent again from the beginning of the schedule, unless it is being sent right now. */
@@ -295,56 +291,78 @@ export class DeliveryRepository {
       .execute();
   }
 
-  /** The same for what did not arrive of events from then on, the oldest first; returns how many, at most `REPLAYED_AT_ONCE`. */
+  /** The same for what did not arrive of events from then on, the oldest first; returns how many, at most `ROWS_AT_ONCE`. */
   async replaySince(transaction: Transaction, endpointId: string, since: Date): Promise<number> {
-    const { rows } = await sql<{ count: number }>`
-      with chosen as materialized (
-        select webhook_deliveries.id from webhook_deliveries
-        join webhook_events on webhook_events.id = webhook_deliveries.event_id
-        where webhook_deliveries.endpoint_id = ${endpointId}::uuid
-          and webhook_deliveries.state in ('failed', 'held') and webhook_events.created_at >= ${since}
-        order by webhook_deliveries.id limit ${REPLAYED_AT_ONCE}::integer
-      ), replayed as (
+    return await this.#change(
+      sql`
+        with chosen as materialized (
+          select webhook_deliveries.id from webhook_deliveries
+          join webhook_events on webhook_events.id = webhook_deliveries.event_id
+          where webhook_deliveries.endpoint_id = ${endpointId}::uuid
+            and webhook_deliveries.state in ('failed', 'held') and webhook_events.created_at >= ${since}
+          order by webhook_deliveries.id limit ${ROWS_AT_ONCE}::integer
+        )
         update webhook_deliveries set state = 'pending', tries = 0, due_at = ${this.#now()}
         from chosen where webhook_deliveries.id = chosen.id
-        returning 1
-      )
-      select count(*) as count from replayed
-    `.execute(transaction);
-    return Number(rows[0]!.count);
+      `,
+      transaction,
+    );
   }
 
-  /**
-   * Removes events that are older, with their deliveries, and deliveries to endpoints that are gone; holds what slipped in
-   * while an endpoint was being disabled. Returns how many events went, at most `FORGOTTEN_AT_ONCE`.
-   */
-  async forget(olderThanMs: number): Promise<number> {
-    const { rows } = await sql`
+  /** Removes events that are older, with their deliveries; returns how many, at most `ROWS_AT_ONCE`. */
+  async forgetEvents(olderThanMs: number): Promise<number> {
+    return await this.#change(sql`
       delete from webhook_events where id in (
         select id from webhook_events where created_at < ${later(this.#now, -olderThanMs)}
-        order by created_at limit ${FORGOTTEN_AT_ONCE}::integer
-      ) returning 1
-    `.execute(this.#database);
-    await sql`
-      delete from webhook_deliveries
-      where not exists (select from webhook_endpoints where webhook_endpoints.id = endpoint_id)
-    `.execute(this.#database);
-    await sql`
-      update webhook_deliveries set state = 'held'
-      where state = 'pending' and lease_expires_at is null and exists (
-        select from webhook_endpoints where webhook_endpoints.id = endpoint_id and not enabled
+        order by created_at limit ${ROWS_AT_ONCE}::integer
+      )
+    `);
+  }
+
+  /** Removes what was on its way to an endpoint that is gone; returns how many, at most `ROWS_AT_ONCE`. */
+  async forgetEndpoint(endpointId: string): Promise<number> {
+    return await this.#change(sql`
+      delete from webhook_deliveries where id in (
+        select id from webhook_deliveries where endpoint_id = ${endpointId}::uuid limit ${ROWS_AT_ONCE}::integer
+      ) and not exists (select from webhook_endpoints where webhook_endpoints.id = ${endpointId}::uuid)
+    `);
+  }
+
+  /** Endpoints that have deliveries and are gone, and those that are disabled and have some pending. */
+  async untidy(): Promise<{ gone: string[]; disabled: string[] }> {
+    // From one endpoint's deliveries to the next one's, past however many there are.
+    const gone = await sql<{ id: string }>`
+      with recursive known as (
+        (select endpoint_id as id from webhook_deliveries order by endpoint_id limit 1)
+        union all
+        select (select endpoint_id from webhook_deliveries where endpoint_id > known.id order by endpoint_id limit 1)
+        from known where known.id is not null
+      )
+      select id from known where id is not null and not exists (
+        select from webhook_endpoints where webhook_endpoints.id = known.id
       )
     `.execute(this.#database);
-    return rows.length;
+    const disabled = await sql<{ id: string }>`
+      select id from webhook_endpoints where not enabled and exists (
+        select from webhook_deliveries where endpoint_id = webhook_endpoints.id and state = 'pending'
+      )
+    `.execute(this.#database);
+    return { gone: gone.rows.map(({ id }) => id), disabled: disabled.rows.map(({ id }) => id) };
   }
 
   /** Deliveries that are due or wait for another try, on all coordinators; counted up to `max`. */
   async pending(max: number): Promise<number> {
     const { rows } = await sql<{ count: number }>`
       select count(*) as count
-      from (select from webhook_deliveries where state = 'pending' limit ${max}::integer) as some
+      from (select from webhook_deliveries where state = 'pending' limit ${max}::integer) as counted
     `.execute(this.#database);
     return Number(rows[0]!.count);
+  }
+
+  /** How many rows it was. */
+  async #change(statement: RawBuilder<unknown>, within: Database = this.#database): Promise<number> {
+    const { numAffectedRows = 0n } = await statement.execute(within);
+    return Number(numAffectedRows);
   }
 
   #select(database: Database, endpointId: string) {

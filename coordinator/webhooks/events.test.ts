@@ -8,7 +8,7 @@ import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { SqlObjectRepository } from '../objects/sql-object-repository.ts';
 import { SqlVideoRepository } from '../videos/sql-video-repository.ts';
 import type { Video } from '../videos/video-repository.ts';
-import { EVENT_BYTES_MAX, NODE_VIEW_MS } from './limits.ts';
+import { ENDPOINTS_FOR_ALL_MAX, ENDPOINTS_PER_OWNER_MAX, EVENT_BYTES_MAX, NODE_VIEW_MS } from './limits.ts';
 import { NodeHealthEvents, nodeStateListener } from './node-events.ts';
 import { type Coordinator, OPERATOR, WebhookWorld } from './test-support/webhook-world.ts';
 import { videoEventListener } from './video-events.ts';
@@ -68,6 +68,31 @@ describe.each(ENGINES)('events on %s', (engine) => {
     expect(await namesTold()).toEqual(['everything']);
     await world.happen({ ownerId: owner.userId });
     expect(await namesTold()).toEqual(['everything']);
+  });
+
+  test('an address that only the server can reach is refused when it is made or changed, by name as well', async () => {
+    const refused = { code: 'webhook_refused', message: 'The address of the URL is not a public one.' };
+    const { endpoint } = await world.addEndpoint();
+    for (const url of [
+      'http://127.0.0.1:9/',
+      'http://[::1]/',
+      'http://0x7f.1/',
+      'https://inner.example/hook',
+    ]) {
+      await expect(world.addEndpoint({ url })).rejects.toMatchObject(refused);
+      await expect(world.service.change(OPERATOR, endpoint.id, { url })).rejects.toMatchObject(refused);
+    }
+    // One whose name is not known yet may be known when something happens.
+    expect((await world.addEndpoint({ url: 'https://unknown.example/' })).endpoint.enabled).toBe(true);
+  });
+
+  test('those that hear of everything are few, as each event has to be noted for each', async () => {
+    for (let count = 0; count < ENDPOINTS_FOR_ALL_MAX; count += ENDPOINTS_PER_OWNER_MAX) {
+      const admin = await world.addUser('admin');
+      for (let own = 0; own < ENDPOINTS_PER_OWNER_MAX; own++) await world.addEndpoint({}, admin);
+    }
+    await expect(world.addEndpoint()).rejects.toMatchObject({ code: 'too_many_webhooks' });
+    await world.addEndpoint({}, await world.addUser('uploader'));
   });
 
   test('what an event says is bounded', async () => {

@@ -65,13 +65,14 @@ export const STOP_GRACE_MS = 5 * S;
 /** How long events, and what became of them, are kept. */
 export const EVENT_MEMORY_MS = 30 * DAY;
 export const UPKEEP_INTERVAL_MS = HOUR;
-export const FORGOTTEN_AT_ONCE = 5000;
+/** Rows that one statement changes: with PGlite everybody waits for it. */
+export const ROWS_AT_ONCE = 1000;
 /** Deliveries that one request sends again. */
-export const REPLAYED_AT_ONCE = 10_000;
+export const REPLAYED_AT_ONCE = 5 * ROWS_AT_ONCE;
 
 /** How far deliveries are counted for the metrics. */
 export const PENDING_COUNTED_MAX = 100_000;
-/** Tests of one endpoint that are not at their end. */
+/** Tests of one endpoint, one after the other, that are not at their end. */
 export const TESTS_WAITING_MAX = 10;
 
 /** So long after one coordinator has said how a node is, another one's differing view has to last to be told. */

@@ -20,6 +20,7 @@ import {
 } from './limits.ts';
 import type { NewWebhook, WebhookChanges, WebhookDeliveryState, WebhookScope } from './schema.ts';
 import type { SecretBox } from './secret-box.ts';
+import { inPortions } from './upkeep.ts';
 
 export interface WebhookServiceOptions {
   readonly endpoints: EndpointRepository;
@@ -112,20 +113,22 @@ export class WebhookService {
   ): Promise<Endpoint> {
     const { endpoints, deliveries, announce } = this.#options;
     const url = changes.url === undefined ? undefined : await this.#checkedUrl(changes.url);
-    return await this.#withEndpoint(caller, id, accepts, async (transaction, current) => {
+    const changed = await this.#withEndpoint(caller, id, accepts, async (transaction, current) => {
       assertHeard(current.scope, changes.eventTypes ?? null);
       const given = Object.entries({ ...changes, url }).filter(([, value]) => value !== undefined);
       if (given.length === 0) return current;
       const changed = await endpoints.update(transaction, id, Object.fromEntries(given));
-      if (!changed.enabled) await deliveries.hold(transaction, id);
       await announce(transaction);
       return changed;
     });
+    if (!changed.enabled) await inPortions(() => deliveries.hold(id));
+    return changed;
   }
 
   async delete(caller: Caller, id: string, accepts?: VersionTest): Promise<void> {
-    const { endpoints, logger } = this.#options;
+    const { endpoints, deliveries, logger } = this.#options;
     await this.#withEndpoint(caller, id, accepts, (transaction) => endpoints.delete(transaction, id));
+    await inPortions(() => deliveries.forgetEndpoint(id));
     logger.info({ webhookId: id }, 'a webhook endpoint was deleted');
   }
 
@@ -147,9 +150,12 @@ export class WebhookService {
     const { deliveries, events } = this.#options;
     return await this.#withEndpoint(caller, id, undefined, async (transaction, { enabled }) => {
       if (!enabled) throw disabled();
-      const waiting = await deliveries.countPending(transaction, id, TEST_EVENT_TYPE, TESTS_WAITING_MAX);
-      if (waiting === TESTS_WAITING_MAX) {
-        throw new AppError<ErrorCode>('too_many_requests', `${waiting} tests are under way already.`);
+      const last = await deliveries.list(id, { limit: TESTS_WAITING_MAX }, transaction);
+      const waiting = last.filter(
+        ({ state, eventType }) => state === 'pending' && eventType === TEST_EVENT_TYPE,
+      );
+      if (waiting.length === TESTS_WAITING_MAX) {
+        throw new AppError<ErrorCode>('too_many_requests', `${waiting.length} tests are under way already.`);
       }
       const deliveryId = await events.recordFor(transaction, id, TEST_EVENT_TYPE, { webhookId: id });
       return (await deliveries.find(id, deliveryId, transaction))!;
@@ -192,12 +198,18 @@ export class WebhookService {
     since: Date,
   ): Promise<{ replayed: number; hasMore: boolean }> {
     const { deliveries, announce } = this.#options;
-    return await this.#withEndpoint(caller, id, undefined, async (transaction, { enabled }) => {
-      if (!enabled) throw disabled();
-      const replayed = await deliveries.replaySince(transaction, id, since);
-      if (replayed > 0) await announce(transaction);
-      return { replayed, hasMore: replayed === REPLAYED_AT_ONCE };
+    let replayed = 0;
+    await inPortions(async () => {
+      const count = await this.#withEndpoint(caller, id, undefined, async (transaction, { enabled }) => {
+        if (!enabled) throw disabled();
+        const portion = await deliveries.replaySince(transaction, id, since);
+        if (portion > 0) await announce(transaction);
+        return portion;
+      });
+      replayed += count;
+      return replayed < REPLAYED_AT_ONCE ? count : 0;
     });
+    return { replayed, hasMore: replayed >= REPLAYED_AT_ONCE };
   }
 
   /** Does the work in a transaction that has the endpoint to itself. */

@@ -57,9 +57,9 @@ const STATEMENTS = [
     unique (event_id, endpoint_id)
   )`,
   sql`create index webhook_deliveries_endpoint on webhook_deliveries (endpoint_id, id)`,
-  // What is to be sent to an endpoint, when something is to be sent at all, and what is being sent.
+  // What is to be sent to an endpoint, and what is being sent. With one on the time alone the planner would look for an
+  // endpoint's next delivery among those of all.
   sql`create index webhook_deliveries_waiting on webhook_deliveries (endpoint_id, due_at) where state = 'pending'`,
-  sql`create index webhook_deliveries_due on webhook_deliveries (due_at) where state = 'pending'`,
   sql`create index webhook_deliveries_leased on webhook_deliveries (endpoint_id, lease_expires_at)
     where lease_expires_at is not null`,
   sql`create table webhook_node_health (

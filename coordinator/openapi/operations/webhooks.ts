@@ -143,7 +143,7 @@ arrived for three days. The order is not promised. Events are kept for 30 days.`
     'POST /api/v1/webhooks/{id}/replay': {
       ...ONE,
       summary: 'Send again what failed or was held',
-      details: 'The oldest first, up to 10,000 a request.',
+      details: 'The oldest first, up to 5,000 a request.',
       body: replaySchema,
       bodyExample: { since: CREATED_AT },
       status: 202,

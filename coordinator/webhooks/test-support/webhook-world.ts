@@ -75,7 +75,10 @@ export class WebhookWorld implements AsyncDisposable {
       events: this.events,
       secrets: this.#secrets,
       guard: new AddressGuard({
-        resolve: async (name) => [{ address: name.startsWith('inner') ? '10.0.0.1' : '8.8.8.8', family: 4 }],
+        resolve: async (name) => {
+          if (name === 'unknown.example') throw new Error('ENOTFOUND');
+          return [{ address: name === 'inner.example' ? '10.0.0.1' : '8.8.8.8', family: 4 }];
+        },
         allowPrivate: false,
         ports: null,
         refusal: 'webhook_refused',
