@@ -73,9 +73,13 @@ export class Worker implements AsyncDisposable {
       try {
         // A task waits for nobody to start a process.
         child = await this.#childReady(child, signal);
+        const askedAtMs = performance.now();
         const lease = await this.#client.lease(this.#request(kinds), signal);
         delayMs = RETRY_DELAY_MIN_MS;
         if (lease !== null) await this.#perform(child, lease);
+        // One that is being stopped holds nobody.
+        else if (performance.now() - askedAtMs < RETRY_DELAY_MAX_MS)
+          await sleep(delayMs, undefined, { signal });
       } catch (error) {
         if (signal.aborted) break;
         if (delayMs === RETRY_DELAY_MIN_MS) logger.warn({ err: error }, 'no task can be had now');

@@ -40,6 +40,7 @@ export class LeaseDesk {
   readonly #waiting = new Set<Waiter>();
   #isLooking = false;
   #shallLook = false;
+  #isClosed = false;
 
   constructor(options: LeaseDeskOptions) {
     this.#options = options;
@@ -53,6 +54,7 @@ export class LeaseDesk {
   async take(wish: Wish): Promise<LeasedTask | null> {
     const { claim, clock, waitingMax } = this.#options;
     const { worker, kinds, waitMs, signal } = wish;
+    if (this.#isClosed) return null;
     if (waitMs === 0 || this.#waiting.size >= waitingMax) return await claim(worker, kinds);
     const { promise, resolve, reject } = Promise.withResolvers<LeasedTask | null>();
     const waiter: Waiter = { wish, isServed: false, hasWaited: false, resolve, reject };
@@ -76,8 +78,9 @@ export class LeaseDesk {
     if (!this.#isLooking) void this.#look();
   }
 
-  /** Sends everybody home. */
+  /** Sends everybody home, for good. */
   close(): void {
+    this.#isClosed = true;
     for (const waiter of [...this.#waiting]) this.#leave(waiter);
   }
 

@@ -29,8 +29,7 @@ export const jobsQuerySchema = z.object({
 export const retrySchema = z.strictObject({
   rendition: z
     .string()
-    .min(1)
-    .max(100)
+    .regex(/^[\w-]{1,100}$/, 'expected the name of a rendition')
     .optional()
     .describe('Only what this rendition needs; everything that failed when it is absent.'),
 });

@@ -8,6 +8,7 @@ import {
   heartbeatSchema,
   type Lease,
   leaseRequestSchema,
+  OUTPUT_NAME,
   openOutputSchema,
   releaseSchema,
 } from '../../lib/worker-api/protocol.ts';
@@ -59,7 +60,9 @@ export function createWorkerRoutes({ service }: { readonly service: WorkerServic
     const { incoming, outgoing } = c.env;
     const bytes = lengthOf(incoming.headers['content-length']);
     const body = { offset, bytes, source: incoming, signal: goneSignal(outgoing) };
-    const size = await service.append({ taskId: idOf(c), fence }, c.req.param('name'), body);
+    const name = c.req.param('name');
+    if (!OUTPUT_NAME.test(name)) throw noSuchTask();
+    const size = await service.append({ taskId: idOf(c), fence }, name, body);
     return c.json({ size });
   });
 
@@ -87,7 +90,11 @@ export function createWorkerRoutes({ service }: { readonly service: WorkerServic
 function idOf(c: WorkerContext): string {
   const id = (c.req.param('id') ?? '').toLowerCase();
   if (UUID.test(id)) return id;
-  throw new AppError<ErrorCode>('lease_lost', 'There is no such task: its id is not a UUID.');
+  throw noSuchTask();
+}
+
+function noSuchTask(): AppError {
+  return new AppError<ErrorCode>('lease_lost', 'There is no such task, or no such output of it.');
 }
 
 /** Chunked bodies are refused: a repeated addition is known by its length. */

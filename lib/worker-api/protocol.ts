@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { resultSchema, taskSchema } from './tasks.ts';
+import { resultSchema, storableText, taskSchema } from './tasks.ts';
 
 /*
  * What workers and coordinators say to each other, below `/api/v1/workers`. A worker leases a task, and as long as it sends
@@ -13,7 +13,7 @@ const fence = z.int().positive().describe('Of the lease.');
 /** The body of `POST /workers/lease`. */
 export const leaseRequestSchema = z.strictObject({
   workerId: z.uuid().toLowerCase().describe('Made by the worker when it started.'),
-  name: z.string().min(1).max(100).describe('For people.'),
+  name: storableText(100).min(1).describe('For people.'),
   concurrency: z.int().min(1).max(256).describe('Tasks that it does at a time.'),
   kinds: z
     .array(taskKindSchema)
@@ -52,14 +52,15 @@ export const heartbeatAnswerSchema = z.object({
   sourceUrl: z.string(),
 });
 
+export const OUTPUT_NAME = /^[\w.-]{1,64}$/;
 /** The body of `POST /workers/tasks/{id}/outputs`. */
 export const openOutputSchema = z.strictObject({
   fence,
   name: z
     .string()
-    .regex(/^[\w.-]{1,64}$/, 'expected letters, digits, dots, dashes')
+    .regex(OUTPUT_NAME, 'expected letters, digits, dots, dashes')
     .describe('By which the result refers to it.'),
-  contentType: z.string().min(1).max(100),
+  contentType: z.string().regex(/^[\x20-\x7e]{1,100}$/),
 });
 /** How far an output is. */
 export const outputSchema = z.object({ size: z.int().nonnegative().describe('Bytes that are stored.') });
@@ -90,7 +91,7 @@ export const failSchema = z.strictObject({
   code: z
     .enum(['unplayable', 'failed'])
     .describe('`unplayable`: the source is no video that can be decoded.'),
-  reason: z.string().min(1).max(1000).describe('In words, for the owner of the video.'),
+  reason: storableText(1000).min(1).describe('In words, for the owner of the video.'),
   retryable: z.boolean().describe('Whether another attempt may go better.'),
 });
 export type Failure = Omit<z.infer<typeof failSchema>, 'fence'>;

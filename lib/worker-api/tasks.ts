@@ -9,7 +9,13 @@ import { z } from 'zod';
 const ticks = z.int().nonnegative();
 const timescale = z.int().min(1).max(1_000_000_000);
 const pixels = z.int().min(1).max(65_535);
-const text = z.string().max(200);
+/** Files may say anything; what databases cannot store of it is left out. */
+export const storableText = (lengthMax: number) =>
+  z
+    .string()
+    .max(lengthMax)
+    .overwrite((text) => text.replaceAll('\0', '').toWellFormed());
+const text = storableText(200);
 
 /** The pictures of a file. */
 export const videoTrackSchema = z.strictObject({
@@ -36,7 +42,7 @@ export const audioTrackSchema = z.strictObject({
   codec: text,
   channels: z.int().min(1).max(64),
   sampleRate: z.int().min(1).max(1_000_000),
-  language: z.string().max(35).nullable(),
+  language: storableText(35).nullable(),
   title: text.nullable(),
   isDefault: z.boolean(),
   bitRate: z.int().positive().nullable(),
