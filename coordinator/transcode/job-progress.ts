@@ -43,7 +43,8 @@ export class JobProgress {
     if (failure !== undefined && isOpen) await jobs.update(transaction, job.id, { reason });
     if (!isOpen) {
       const state = hasFailed ? ('failed' as const) : ('complete' as const);
-      await jobs.update(transaction, job.id, { state, reason, finished_at: new Date() });
+      const shown = hasFailed ? reason : null;
+      await jobs.update(transaction, job.id, { state, reason: shown, finished_at: new Date() });
     }
     // 3. Say how the video stands.
     const outcome = isOpen ? 'open' : hasFailed ? 'failed' : 'complete';
@@ -114,7 +115,8 @@ export class JobProgress {
     const types: VideoEventType[] = [];
     if (canBePlayed && !wasPlayable) types.push('video.playable');
     if (status === 'ready' && before !== 'ready') types.push('video.ready');
-    if (outcome === 'failed') types.push('video.failed');
+    // A poster that is missing is nobody's failure but the job's.
+    if (outcome === 'failed' && status !== 'ready') types.push('video.failed');
     if (types.length === 0) return;
     const now = await media.find(transaction, videoId);
     for (const type of types)

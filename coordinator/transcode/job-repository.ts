@@ -206,8 +206,14 @@ export class JobRepository {
     return rows.map(({ video_id }) => video_id);
   }
 
-  /** Locks the video's media row; true when it still has no job. */
+  /** Whether a video that is there still has no job; it stays so until the transaction ends. */
   async lacksJob(transaction: Transaction, videoId: string): Promise<boolean> {
+    await transaction
+      .selectFrom('videos')
+      .select('id')
+      .where('id', '=', videoId)
+      .forNoKeyUpdate()
+      .executeTakeFirst();
     const row = await transaction
       .selectFrom('video_media')
       .select('job_id')

@@ -228,6 +228,29 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
   });
 
+  test('a video without its poster is ready all the same; the job says what is missing', async () => {
+    const id = await world.addVideo();
+    await world.inspect({ isPlayable: true });
+    const lease = await world.leaseOf('pictures');
+    await world.service.fail(lease, { code: 'failed', reason: 'All is black.', retryable: false });
+    expect(await world.work()).toEqual(['encode']);
+    expect(await world.statusOf(id)).toMatchObject({ status: 'ready', reason: 'All is black.' });
+    expect(await world.jobOf(id)).toMatchObject({ state: 'failed', reason: 'All is black.' });
+    expect(eventsOf(id)).toEqual(['video.uploaded', 'video.playable', 'video.ready']);
+  });
+
+  test('what cannot be copied is encoded', async () => {
+    const id = await world.addVideo();
+    const inspection = await world.leaseOf('inspect');
+    const found = await world.inspection(inspection, { hasAudio: true });
+    await world.service.complete(inspection, { ...found, copyable: { video: true, audio: [0] } });
+    const copy = await world.leaseOf('copy');
+    await world.service.fail(copy, { code: 'failed', reason: 'Broken.', retryable: false });
+    expect(new Set(await world.work())).toEqual(new Set(['audio', 'encode', 'pictures']));
+    expect(await world.statusOf(id)).toMatchObject({ status: 'ready', reason: null });
+    expect(await world.jobOf(id)).toMatchObject({ state: 'complete', reason: null });
+  });
+
   test('a cancelled job takes its tasks from workers, and leaves what can be played', async () => {
     const id = await world.addVideo();
     await world.inspect({ isPlayable: true });
