@@ -1,4 +1,4 @@
-import { AV_NOPTS_VALUE } from 'node-av/constants';
+import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD } from 'node-av/constants';
 import type { Packet, Stream } from 'node-av/lib';
 import type { MadeVideo, Probe } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
@@ -58,6 +58,12 @@ export class PictureCopier {
   async add(packet: Packet): Promise<void> {
     const { data, isKeyframe } = packet;
     if (data === null || data.length === 0 || (this.#group === undefined && !isKeyframe)) return;
+    if ((packet.flags & AV_PKT_FLAG_DISCARD) !== 0) {
+      throw new TaskFailure(
+        'failed',
+        'Some pictures of this file are not to be shown, though others need them.',
+      );
+    }
     if (packet.pts === AV_NOPTS_VALUE)
       throw new TaskFailure('failed', 'Pictures of this file do not say when they are shown.');
     const { source, stream } = this.#options;

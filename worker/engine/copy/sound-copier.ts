@@ -1,4 +1,4 @@
-import { AV_NOPTS_VALUE } from 'node-av/constants';
+import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD } from 'node-av/constants';
 import type { Packet, Stream } from 'node-av/lib';
 import type { MadeAudio } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
@@ -53,8 +53,8 @@ export class SoundCopier {
 
   /** Rejects with a TaskFailure when the sound does not say how it is coded. */
   async add(packet: Packet): Promise<void> {
-    const { data, pts } = packet;
-    if (data === null || data.length === 0) return;
+    const { data, pts, flags } = packet;
+    if (data === null || data.length === 0 || (flags & AV_PKT_FLAG_DISCARD) !== 0) return;
     this.#aac ??= openAac(this.#stream, data);
     const { sampleRate, frameTicks } = this.#aac;
     const bytes = this.#aac.toSample(data);

@@ -188,11 +188,15 @@ describe('edit lists', () => {
         { duration: 2000, mediaTime: 64_000 },
       ],
     ],
-    ['of nothing but a pause', [{ duration: 2000, mediaTime: -1 }]],
   ])('pictures %s are encoded', async (_, edits) => {
     const { result } = await inspectFilm({ tracks: [pictures(10, { edits })] }, mediaBytes);
     expect([result.video, result.copyable.video]).toEqual([null, false]);
     expect(result.plan).not.toBeNull();
+  });
+
+  test('pictures that are never shown are no video', async () => {
+    const track = pictures(10, { edits: [{ duration: 2000, mediaTime: -1 }] });
+    await expect(inspectFilm({ tracks: [track] }, mediaBytes)).rejects.toMatchObject({ code: 'unplayable' });
   });
 
   test('pictures at the end that are not shown are left out', async () => {
@@ -219,6 +223,28 @@ describe('layouts', () => {
     const { result } = await inspectFilm({ tracks: [track] }, count * 110);
     expect(result.copyable.video).toBe(true);
     expect(result.video).toBeNull();
+  });
+
+  test('with more samples in a segment than a recipe may describe are copied instead', async () => {
+    const changes = {
+      timescale: 90_000,
+      duration: 1,
+      count: 60_000,
+      chunkSamples: 60_000,
+      keyframeInterval: 60_000,
+    };
+    const { result } = await inspectFilm({ tracks: [pictures(0, changes)] }, 6_000_000);
+    expect([result.video, result.copyable.video]).toEqual([null, true]);
+  });
+
+  test('with a sound track that is empty do not tell of it', async () => {
+    const silent = sound(0, MEDIA_START, { chunkSamples: 1 });
+    const { result } = await inspectFilm(
+      { tracks: [pictures(10), silent, sound(10, MEDIA_START + 25_000)] },
+      40_000,
+    );
+    expect(result.probe.audio.map(({ index }) => index)).toEqual([1]);
+    expect(result.audio.map(({ track }) => track)).toEqual([1]);
   });
 
   test('with media in another file are not played', async () => {
@@ -261,6 +287,12 @@ describe('hostile tables', () => {
   ])('%s are not believed', async (_, replace) => {
     const film = { tracks: [pictures(10, { replace: replace as unknown as Record<string, Uint8Array> })] };
     expect(await readFilm(filmSource(film, 30_000))).toBeNull();
+  });
+
+  test('tracks that have too many samples together are left to others', async () => {
+    const many = { count: 5_000_000, chunkSamples: 5_000_000, size: 1, keyframeInterval: 1e8 };
+    const tracks = Array.from({ length: 4 }, () => pictures(0, many));
+    expect(await readFilm(filmSource({ tracks }, 5_000_000))).toBeNull();
   });
 
   test('samples beyond the file are not there', async () => {
@@ -307,7 +339,7 @@ describe('hostile tables', () => {
     const seed = 20_251;
     const random = randomOf(seed);
     let played = 0;
-    for (let round = 0; round < 2000; round++) {
+    for (let round = 0; round < 1500; round++) {
       const bytes = Uint8Array.from(whole);
       for (let change = 0; change <= random(4); change++) {
         const at = moovStart + random(bytes.length - moovStart);
@@ -324,7 +356,7 @@ describe('hostile tables', () => {
         expect(error, `round ${round} of seed ${seed}`).toBeInstanceOf(TaskFailure);
       }
     }
-    expect(played).toBeGreaterThan(200);
+    expect(played).toBeGreaterThan(150);
   });
 });
 
