@@ -55,7 +55,7 @@ export async function encode(task: EncodeTask, context: TaskContext): Promise<Re
     timescale,
     from: boundaries[0]!,
     until: boundaries.at(-1)!,
-    threads: Math.min(availableParallelism(), DECODER_THREADS_MAX),
+    threads: Math.min(availableParallelism() + 1, DECODER_THREADS_MAX),
   });
   let count = 0;
   for await (const picture of shownPictures(pictures, boundaries)) {

@@ -31,6 +31,7 @@ const FORMATS =
 /** A source that FFmpeg reads. Belongs to one reader at a time. */
 export interface OpenSource extends AsyncDisposable {
   readonly format: FormatContext;
+  readonly sizeBytes: number;
   /** The pictures that are to be shown; null: there are none but at most a cover. */
   readonly video: Stream | null;
   /** In the order of the file: an audio track's `index` is its place here. */
@@ -61,7 +62,7 @@ export async function openSource(reader: SourceReader, signal: AbortSignal): Pro
   const format = new FormatContext();
   try {
     await openFormat(format, io);
-    return describeSource(format, io);
+    return describeSource(format, io, reader.sizeBytes);
   } catch (error) {
     await close(format, io);
     throw error;
@@ -94,7 +95,7 @@ function unplayable(code: number): TaskFailure {
   return new TaskFailure('unplayable', text);
 }
 
-function describeSource(format: FormatContext, io: SourceIo): OpenSource {
+function describeSource(format: FormatContext, io: SourceIo, sizeBytes: number): OpenSource {
   const streams = format.streams;
   const video = streams.find((stream) => isShown(stream)) ?? null;
   const audio = streams.filter(
@@ -107,6 +108,7 @@ function describeSource(format: FormatContext, io: SourceIo): OpenSource {
   let wanted = new Set(streams.map(({ index }) => index));
   return {
     format,
+    sizeBytes,
     video,
     audio,
     timeline: new Timeline(beginningOf(first)),

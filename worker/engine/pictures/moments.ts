@@ -1,13 +1,16 @@
 import { AV_NOPTS_VALUE } from 'node-av/constants';
 import { type Frame, Packet, type Stream } from 'node-av/lib';
+import { IO_BUFFER_BYTES } from '../libav/limits.ts';
 import type { OpenSource } from '../libav/open-source.ts';
 import { readPictures } from '../libav/source-pictures.ts';
 import { StreamDecoder } from '../libav/stream-decoder.ts';
 
 /** Ticks a second in which pictures are looked for. */
 const MILLISECONDS = 1000;
-/** Keyframes that cannot be decoded before a place is given up. */
-const KEYFRAMES_TRIED_MAX = 3;
+/** Bytes from one wanted time to the next up to which all is read that lies between. */
+const DENSE_BYTES_MAX = 2 * IO_BUFFER_BYTES;
+/** Keyframes that cannot be decoded before the rest is given up. */
+const UNDECODABLE_KEYFRAMES_MAX = 50;
 
 /** A picture near a wanted time. `frame` is gone when the next one is asked for. */
 export interface MomentPicture {
@@ -17,8 +20,8 @@ export interface MomentPicture {
 }
 
 /**
- * The keyframe at or before each time, without decoding anything else; a time whose keyframe is that of the one before is
- * left out. `seconds` ascend.
+ * A keyframe near each time, without decoding anything else; a time that has none of its own is left out. `seconds` ascend,
+ * evenly.
  */
 export async function* keyframesAt(
   source: OpenSource,
@@ -29,22 +32,59 @@ export async function* keyframesAt(
   using decoder = new StreamDecoder(stream, 1);
   using packet = new Packet();
   packet.alloc();
-  let last = AV_NOPTS_VALUE;
-  for (const [index, at] of seconds.entries()) {
-    const timestamp = source.timeline.fromTicks(Math.round(at * MILLISECONDS), MILLISECONDS, stream.timeBase);
-    await source.seek(stream, timestamp);
-    for (let tried = 0; tried < KEYFRAMES_TRIED_MAX && (await source.readPacket(packet)); ) {
-      if (!packet.isKeyframe) continue;
-      if (packet.pts === last && last !== AV_NOPTS_VALUE) break;
-      last = packet.pts;
-      const frame = decodeAlone(decoder, packet);
-      if (frame !== undefined) {
-        yield { frame, index };
-        break;
-      }
-      tried += 1;
-    }
+  const ticks = seconds.map((at) => Math.round(at * MILLISECONDS));
+  const isDense = source.sizeBytes / ticks.length < DENSE_BYTES_MAX;
+  const keyframes = isDense
+    ? readKeyframes(source, stream, ticks, packet)
+    : seekKeyframes(source, stream, ticks, packet);
+  let failures = 0;
+  for await (const index of keyframes) {
+    const frame = decodeAlone(decoder, packet);
+    if (frame !== undefined) yield { frame, index };
+    else failures += 1;
+    if (failures > UNDECODABLE_KEYFRAMES_MAX) return;
   }
+}
+
+/** Goes to each time; then in `packet` is the keyframe there. */
+async function* seekKeyframes(
+  source: OpenSource,
+  stream: Stream,
+  ticks: readonly number[],
+  packet: Packet,
+): AsyncGenerator<number, void> {
+  let last = AV_NOPTS_VALUE;
+  for (const [index, tick] of ticks.entries()) {
+    await source.seek(stream, source.timeline.fromTicks(tick, MILLISECONDS, stream.timeBase));
+    if (!(await readKeyframe(source, packet))) continue;
+    if (last === AV_NOPTS_VALUE || packet.pts !== last) yield index;
+    last = packet.pts;
+  }
+}
+
+/** The same by reading all there is, which is quicker where little lies between two times. */
+async function* readKeyframes(
+  source: OpenSource,
+  stream: Stream,
+  ticks: readonly number[],
+  packet: Packet,
+): AsyncGenerator<number, void> {
+  await source.seek(stream, source.timeline.fromTicks(ticks[0]!, MILLISECONDS, stream.timeBase));
+  const slack = ((ticks[1] ?? ticks[0]!) - ticks[0]!) / 2;
+  let next = 0;
+  while (next < ticks.length && (await readKeyframe(source, packet))) {
+    const at = source.timeline.toTicks({ ticks: packet.pts, base: stream.timeBase }, MILLISECONDS) + slack;
+    if (next > 0 && at < ticks[next]!) continue;
+    let index = next;
+    while (index + 1 < ticks.length && ticks[index + 1]! <= at) index += 1;
+    yield index;
+    next = index + 1;
+  }
+}
+
+async function readKeyframe(source: OpenSource, packet: Packet): Promise<boolean> {
+  while (await source.readPacket(packet)) if (packet.isKeyframe) return true;
+  return false;
 }
 
 function decodeAlone(decoder: StreamDecoder, packet: Packet): Frame | undefined {

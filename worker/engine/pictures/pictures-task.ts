@@ -49,7 +49,7 @@ export async function makePictures(
     track,
     colours: planColours(source.video, track),
     durationSeconds: task.probe.durationSeconds,
-    threads: Math.min(availableParallelism(), DECODER_THREADS_MAX),
+    threads: Math.min(availableParallelism() + 1, DECODER_THREADS_MAX),
   };
   const pictures: Picture[] = [];
   const posterSeconds = await makeStoryboard(film, context, pictures);

@@ -157,7 +157,7 @@ function openAudio(format: FormatContext, durationSeconds: number, audio: ClipAu
     `sine=frequency=${frequency}:sample_rate=${sampleRate}:duration=${durationSeconds}`,
     ...(filters === undefined ? [] : [filters]),
     `aformat=sample_fmts=${sampleFormat}:channel_layouts=${channels}`,
-    'asetnsamples=n=1024:p=0',
+    `asetnsamples=n=${codec.name === 'libmp3lame' ? 1152 : 1024}:p=0`,
   ];
   const { graph, sink } = openGraph(chain.join(','), 'abuffersink');
 
