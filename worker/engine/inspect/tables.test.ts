@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { decodeRecipe } from '../../../lib/worker-api/recipe.ts';
 import { resultSchema } from '../../../lib/worker-api/tasks.ts';
 import { type SourceReader, TaskFailure } from '../../task-context.ts';
+import { box, fullBox, u32 } from '../cmaf/boxes.ts';
 import { FTYP, filmMoov, type MadeUpFilm, type MadeUpTrack } from '../mp4/testing/film-bytes.ts';
-import { box, type Field, fullBox } from '../mp4/write-boxes.ts';
 import { memoryContext } from '../testing/memory-context.ts';
 import { readFilm } from './film.ts';
 import { inspect } from './inspect.ts';
@@ -260,21 +260,21 @@ describe('layouts', () => {
 });
 
 describe('hostile tables', () => {
-  const numbers = (...values: number[]): Field[] => values.map((value) => [value >>> 0, 4]);
+  const numbers = (...values: number[]) => u32(...values.map((value) => value >>> 0));
   test.each([
-    ['more entries than bytes', { stts: fullBox('stts', 0, 0, ...numbers(0xffff_ffff, 1, 1)) }],
-    ['fewer samples in time than there are', { stts: fullBox('stts', 0, 0, ...numbers(1, 3, 512)) }],
-    ['time that runs backwards', { stts: fullBox('stts', 0, 0, ...numbers(1, 250, -512)) }],
-    ['chunks of no samples', { stsc: fullBox('stsc', 0, 0, ...numbers(1, 1, 0, 1)) }],
-    ['chunks that come twice', { stsc: fullBox('stsc', 0, 0, ...numbers(2, 1, 1, 1, 1, 1, 1)) }],
-    ['chunks before the first', { stsc: fullBox('stsc', 0, 0, ...numbers(1, 0, 250, 1)) }],
-    ['no chunks', { co64: fullBox('co64', 0, 0, ...numbers(0)) }],
+    ['more entries than bytes', { stts: fullBox('stts', 0, 0, numbers(0xffff_ffff, 1, 1)) }],
+    ['fewer samples in time than there are', { stts: fullBox('stts', 0, 0, numbers(1, 3, 512)) }],
+    ['time that runs backwards', { stts: fullBox('stts', 0, 0, numbers(1, 250, -512)) }],
+    ['chunks of no samples', { stsc: fullBox('stsc', 0, 0, numbers(1, 1, 0, 1)) }],
+    ['chunks that come twice', { stsc: fullBox('stsc', 0, 0, numbers(2, 1, 1, 1, 1, 1, 1)) }],
+    ['chunks before the first', { stsc: fullBox('stsc', 0, 0, numbers(1, 0, 250, 1)) }],
+    ['no chunks', { co64: fullBox('co64', 0, 0, numbers(0)) }],
     [
       'a size for each of four thousand million samples',
-      { stsz: fullBox('stsz', 0, 0, ...numbers(1, 0xffff_ffff)) },
+      { stsz: fullBox('stsz', 0, 0, numbers(1, 0xffff_ffff)) },
     ],
-    ['sizes of three bits', { stsz: fullBox('stz2', 0, 0, ...numbers(3, 250)) }],
-    ['no description', { stsd: fullBox('stsd', 0, 0, ...numbers(0)) }],
+    ['sizes of three bits', { stsz: fullBox('stz2', 0, 0, numbers(3, 250)) }],
+    ['no description', { stsd: fullBox('stsd', 0, 0, numbers(0)) }],
     ['a box without a size', { stts: Uint8Array.of(0, 0, 0, 7, ...Buffer.from('stts')) }],
     [
       'a box larger than what it is in',

@@ -7,8 +7,8 @@ import {
 } from '../../../lib/worker-api/recipe.ts';
 import type { Piece } from '../../../lib/worker-api/tasks.ts';
 import type { TaskContext } from '../../task-context.ts';
+import { type FragmentSamples, writeFragmentHeader } from '../cmaf/fragment.ts';
 import { PieceWriter } from '../cmaf/piece-writer.ts';
-import { type FragmentSamples, writeFragmentHeader } from '../mp4/fragment.ts';
 import type { SampleTable } from '../mp4/sample-table.ts';
 import { SEGMENT_SAMPLES_MAX } from './limits.ts';
 
