@@ -1,9 +1,11 @@
 import { AV_LOG_QUIET } from 'node-av/constants';
 import { Log } from 'node-av/lib';
 import type { Task, TaskResult } from '../../lib/worker-api/tasks.ts';
-import { type TaskContext, TaskFailure } from '../task-context.ts';
+import type { TaskContext } from '../task-context.ts';
 import { encodeAudio } from './audio/audio-task.ts';
+import { copy } from './copy/copy-task.ts';
 import { encode } from './encode/encode-task.ts';
+import { inspect } from './inspect/inspect.ts';
 import { makePictures } from './pictures/pictures-task.ts';
 
 /**
@@ -21,7 +23,8 @@ export async function runTask(task: Task, context: TaskContext): Promise<TaskRes
     case 'pictures':
       return makePictures(task, context);
     case 'inspect':
+      return inspect(task, context);
     case 'copy':
-      throw new TaskFailure('failed', `Nobody has learned yet how to ${task.kind}.`);
+      return copy(task, context);
   }
 }
