@@ -1,9 +1,9 @@
 import { AV_PROFILE_AAC_HE, AV_PROFILE_AAC_HE_V2, AV_PROFILE_AAC_LOW } from 'node-av/constants';
 import type { Stream } from 'node-av/lib';
 import { TaskFailure } from '../../task-context.ts';
+import { soundEntry } from '../cmaf/init-segment.ts';
 import { type AacConfiguration, parseAudioSpecificConfig } from '../mp4/aac.ts';
 import { Mp4Error } from '../mp4/boxes.ts';
-import { box, fullBox, zeros } from '../mp4/write-boxes.ts';
 
 const OBJECT_TYPES = new Map<number, number>([
   [AV_PROFILE_AAC_LOW, 2],
@@ -42,7 +42,7 @@ export function openAac({ codecpar }: Stream, first: Uint8Array): AacStream {
   return {
     ...{ sampleRate, channels, frameTicks },
     objectType: OBJECT_TYPES.get(codecpar.profile) ?? configuration.objectType,
-    sampleEntry: sampleEntry(description, sampleRate, channels),
+    sampleEntry: soundEntry({ sampleRate, channels, aacConfiguration: description }),
     toSample: (content) => {
       const frame = hasHeaders ? content.subarray(adtsHeaderBytes(content)) : content;
       return frame.length === 0 ? null : Uint8Array.from(frame);
@@ -78,29 +78,4 @@ function adtsHeaderBytes(frame: Uint8Array): number {
   if (frame.length < 7 || frame[0] !== 0xff || (frame[1]! & 0xf6) !== 0xf0) return 0;
   const hasChecksum = (frame[1]! & 1) === 0;
   return hasChecksum ? 9 : 7;
-}
-
-function sampleEntry(description: Uint8Array, sampleRate: number, channels: number): Uint8Array {
-  // Object type AAC, an audio stream; buffer size and bit rates unknown.
-  const decoder = descriptor(4, Uint8Array.of(0x40, 0x15, ...zeros(11)), descriptor(5, description));
-  const stream = descriptor(3, zeros(3), decoder, descriptor(6, Uint8Array.of(2)));
-  const rate = sampleRate < 0x1_0000 ? sampleRate * 0x1_0000 : 0;
-  return box(
-    'mp4a',
-    zeros(6),
-    [1, 2],
-    zeros(8),
-    [channels, 2],
-    [16, 2],
-    zeros(4),
-    [rate, 4],
-    fullBox('esds', 0, 0, stream),
-  );
-}
-
-/** With a length of four bytes, whatever it is. */
-function descriptor(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
-  const content = Buffer.concat(parts);
-  const lengths = [21, 14, 7].map((shift) => 0x80 | ((content.length >> shift) & 127));
-  return Uint8Array.of(tag, ...lengths, content.length & 127, ...content);
 }

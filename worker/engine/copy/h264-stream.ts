@@ -1,8 +1,8 @@
 import type { Stream } from 'node-av/lib';
 import { TaskFailure } from '../../task-context.ts';
+import { pictureEntry } from '../cmaf/init-segment.ts';
 import { Mp4Error } from '../mp4/boxes.ts';
 import { type AvcConfiguration, parseAvcConfiguration } from '../mp4/h264.ts';
-import { box, type Field, zeros } from '../mp4/write-boxes.ts';
 
 const ACCESS_UNIT_DELIMITER = 9;
 /** How many bytes tell a unit's length where a stream has start codes instead. */
@@ -27,7 +27,13 @@ export function openH264(stream: Stream, pixelAspect: number): H264Stream {
   const configuration = parse(record);
   return {
     configuration,
-    sampleEntry: sampleEntry(configuration, record, pixelAspect),
+    sampleEntry: pictureEntry({
+      width: configuration.sequence.width,
+      height: configuration.sequence.height,
+      avcConfiguration: record,
+      colours: null,
+      pixelAspect: fractionOf(pixelAspect),
+    }),
     toSample: hasLengths ? (content) => Uint8Array.from(content) : lengthPrefixed,
   };
 }
@@ -43,19 +49,6 @@ function parse(record: Uint8Array): AvcConfiguration {
 
 function undescribed(): TaskFailure {
   return new TaskFailure('failed', 'The pictures of this file do not say how they are coded.');
-}
-
-function sampleEntry({ sequence }: AvcConfiguration, record: Uint8Array, pixelAspect: number): Uint8Array {
-  const header: Field[] = [zeros(6), [1, 2], zeros(16), [sequence.width, 2], [sequence.height, 2]];
-  const looks: Field[] = [[0x48_0000, 4], [0x48_0000, 4], zeros(4), [1, 2], zeros(32), [24, 2], [0xffff, 2]];
-  const [across, down] = fractionOf(pixelAspect);
-  return box(
-    'avc1',
-    ...header,
-    ...looks,
-    box('avcC', Uint8Array.from(record)),
-    box('pasp', [across, 4], [down, 4]),
-  );
 }
 
 /** The fraction with a denominator of up to 1000 that is nearest. */

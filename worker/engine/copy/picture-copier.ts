@@ -1,13 +1,13 @@
-import { AV_NOPTS_VALUE } from 'node-av/constants';
+import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD } from 'node-av/constants';
 import type { Packet, Stream } from 'node-av/lib';
 import type { MadeVideo, Probe } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
+import { initSegment } from '../cmaf/init-segment.ts';
 import { PieceWriter } from '../cmaf/piece-writer.ts';
 import { makeSegment, type Sample } from '../cmaf/segment.ts';
 import { SEGMENT_SECONDS, SEGMENT_SECONDS_MAX, SEGMENTS_MAX } from '../inspect/limits.ts';
 import { avcCodecs } from '../inspect/playable.ts';
 import type { OpenSource } from '../libav/open-source.ts';
-import { writeInitSegment } from '../mp4/init-segment.ts';
 import { type H264Stream, openH264 } from './h264-stream.ts';
 import { SEGMENT_BYTES_MAX } from './limits.ts';
 
@@ -58,6 +58,12 @@ export class PictureCopier {
   async add(packet: Packet): Promise<void> {
     const { data, isKeyframe } = packet;
     if (data === null || data.length === 0 || (this.#group === undefined && !isKeyframe)) return;
+    if ((packet.flags & AV_PKT_FLAG_DISCARD) !== 0) {
+      throw new TaskFailure(
+        'failed',
+        'Some pictures of this file are not to be shown, though others need them.',
+      );
+    }
     if (packet.pts === AV_NOPTS_VALUE)
       throw new TaskFailure('failed', 'Pictures of this file do not say when they are shown.');
     const { source, stream } = this.#options;
@@ -80,15 +86,7 @@ export class PictureCopier {
     const width = Math.max(1, Math.round(sequence.width * (this.#options.probe.video?.pixelAspect ?? 1)));
     const { height } = sequence;
     const { timescale } = this;
-    const init = writeInitSegment({
-      kind: 'video',
-      timescale,
-      language: null,
-      sampleEntry,
-      delay: 0,
-      width,
-      height,
-    });
+    const init = initSegment({ kind: 'video', timescale, entry: sampleEntry, width, height });
     const seconds = this.boundaries.at(-1)! / timescale;
     return {
       name: `${Math.min(width, height)}p`,

@@ -1,13 +1,13 @@
-import { AV_NOPTS_VALUE } from 'node-av/constants';
+import { AV_NOPTS_VALUE, AV_PKT_FLAG_DISCARD } from 'node-av/constants';
 import type { Packet, Stream } from 'node-av/lib';
 import type { MadeAudio } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
+import { writeFragmentHeader } from '../cmaf/fragment.ts';
+import { initSegment } from '../cmaf/init-segment.ts';
 import { PieceWriter } from '../cmaf/piece-writer.ts';
 import { SEGMENTS_MAX, SOUND_SEGMENT_SECONDS } from '../inspect/limits.ts';
 import { aacCodecs } from '../inspect/playable.ts';
 import type { OpenSource } from '../libav/open-source.ts';
-import { writeFragmentHeader } from '../mp4/fragment.ts';
-import { writeInitSegment } from '../mp4/init-segment.ts';
 import { type AacStream, openAac } from './aac-stream.ts';
 import { JITTER_SHARE, SOUND_WAIT_SECONDS } from './limits.ts';
 
@@ -53,8 +53,8 @@ export class SoundCopier {
 
   /** Rejects with a TaskFailure when the sound does not say how it is coded. */
   async add(packet: Packet): Promise<void> {
-    const { data, pts } = packet;
-    if (data === null || data.length === 0) return;
+    const { data, pts, flags } = packet;
+    if (data === null || data.length === 0 || (flags & AV_PKT_FLAG_DISCARD) !== 0) return;
     this.#aac ??= openAac(this.#stream, data);
     const { sampleRate, frameTicks } = this.#aac;
     const bytes = this.#aac.toSample(data);
@@ -82,10 +82,7 @@ export class SoundCopier {
     }
     if (this.#frames.length > 0) await this.#write(this.#frames.length, this.#next);
     const timescale = aac.sampleRate;
-    const init = writeInitSegment({
-      ...{ kind: 'audio', timescale, language: null, sampleEntry: aac.sampleEntry },
-      ...{ delay: 0, width: 0, height: 0 },
-    });
+    const init = initSegment({ kind: 'audio', timescale, entry: aac.sampleEntry });
     const { channels, sampleRate } = aac;
     return {
       name: `audio-${this.#track}`,

@@ -1,6 +1,7 @@
 import { type SourceReader, TaskFailure } from '../../task-context.ts';
 import { Mp4Error } from '../mp4/boxes.ts';
 import { CutOffError, findMoov } from '../mp4/find-moov.ts';
+import { MOVIE_SAMPLES_MAX } from '../mp4/limits.ts';
 import { type Movie, parseMovie, type Track } from '../mp4/movie.ts';
 import {
   type PictureEntry,
@@ -8,7 +9,7 @@ import {
   parseSoundEntry,
   type SoundEntry,
 } from '../mp4/sample-entry.ts';
-import { readSampleTable, type SampleTable } from '../mp4/sample-table.ts';
+import { countSamples, readSampleTable, type SampleTable } from '../mp4/sample-table.ts';
 import {
   cutAtFileEnd,
   cutAtMediaEnd,
@@ -67,7 +68,7 @@ export async function readFilm(source: SourceReader): Promise<Film | null> {
   }
 }
 
-/** Samples of a sound track that lie in the file and are heard; null when there are none, or its tables are broken. */
+/** Samples of a sound track that lie in the file and are heard, if any; null: its tables are broken. */
 export function readSoundTable(
   film: Film,
   { track, placement }: FilmSound,
@@ -75,8 +76,7 @@ export function readSoundTable(
 ): SampleTable | null {
   try {
     const whole = readSampleTable(film.movie, track);
-    const table = cutAtMediaEnd(cutAtFileEnd(whole, fileBytes), placement?.mediaEnd ?? Infinity);
-    return table.count === 0 ? null : table;
+    return cutAtMediaEnd(cutAtFileEnd(whole, fileBytes), placement?.mediaEnd ?? Infinity);
   } catch (error) {
     if (error instanceof Mp4Error) return null;
     throw error;
@@ -84,7 +84,7 @@ export function readSoundTable(
 }
 
 function describeFilm(movie: Movie, fileBytes: number): Film | null {
-  if (movie.isFragmented) return null;
+  if (movie.isFragmented || countSamples(movie) > MOVIE_SAMPLES_MAX) return null;
   const pictures = movie.tracks.find(({ handler }) => handler === 'vide');
   const sounds = movie.tracks.filter(({ handler }) => handler === 'soun');
   if (pictures === undefined && sounds.length === 0) return null;

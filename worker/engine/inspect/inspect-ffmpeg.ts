@@ -19,7 +19,10 @@ const TIMESCALE = 90_000;
 const PACKETS_BETWEEN_SIGNS = 500;
 
 /** The same as `inspect` for sources of all containers that FFmpeg reads: nothing of them is playable before a `copy`. */
-export async function inspectByFfmpeg(context: TaskContext): Promise<ResultOf<'inspect'>> {
+export async function inspectByFfmpeg(
+  context: TaskContext,
+  mayCopyPictures: boolean,
+): Promise<ResultOf<'inspect'>> {
   await using source = await openSource(context.source, context.signal);
   const durationSeconds = await measureDuration(source, context);
   const probe = probeSource(source, durationSeconds, context.source.sizeBytes);
@@ -31,7 +34,7 @@ export async function inspectByFfmpeg(context: TaskContext): Promise<ResultOf<'i
     video: null,
     audio: [],
     copyable: {
-      video: video !== null && isCopyablePicture(video),
+      video: mayCopyPictures && video !== null && isCopyablePicture(video),
       audio: probe.audio.flatMap(({ index }) => (isCopyableSound(audio[index]!) ? [index] : [])),
     },
   };

@@ -36,16 +36,18 @@ export async function inspect(_task: TaskOf<'inspect'>, context: TaskContext): P
   const read = await readFilm(context.source);
   context.signal.throwIfAborted();
   context.progress(0.3);
-  if (read === null) return inspectByFfmpeg(context);
+  if (read === null) return inspectByFfmpeg(context, true);
+  // Of several parts that are shown one after another FFmpeg knows the times; their pictures cannot be taken as they are.
+  if (read.pictures !== null && read.pictures.placement === null) return inspectByFfmpeg(context, false);
 
-  const probe = await probeFilm(read, context);
+  const { probe, hasSameTracks } = await probeFilm(read, context);
   // What FFmpeg takes for no pictures, like those of chapters, is none.
   const film = probe.video === null ? { ...read, pictures: null } : read;
   context.signal.throwIfAborted();
   context.progress(0.6);
   const { plan, cuts } = film.pictures === null ? NO_PICTURES : planPictures(film.pictures);
   const pictures = await makePictures(film.pictures, cuts, context);
-  const sounds = await makeSounds(film, probe, plan, context);
+  const sounds = hasSameTracks ? await makeSounds(film, plan, context) : NO_SOUNDS;
   return {
     kind: 'inspect',
     probe,
@@ -57,16 +59,24 @@ export async function inspect(_task: TaskOf<'inspect'>, context: TaskContext): P
 }
 
 const NO_PICTURES = { plan: null, cuts: null };
+const NO_SOUNDS = { audio: [], copyable: [] };
 
-/** What the film says of itself, and FFmpeg where it does not know the codecs. */
-async function probeFilm(film: Film, context: TaskContext): Promise<Probe> {
+/**
+ * What the film says of itself, and FFmpeg where it does not know the codecs. `hasSameTracks`: who counts sound tracks comes
+ * to the same.
+ */
+async function probeFilm(
+  film: Film,
+  context: TaskContext,
+): Promise<{ probe: Probe; hasSameTracks: boolean }> {
   const { pictures } = film;
   const sounds = film.sounds.map((sound, index) => {
     const table = readSoundTable(film, sound, context.source.sizeBytes);
     const { track, placement } = sound;
     const start = (placement?.startTicks ?? 0) - (placement?.mediaStart ?? 0);
-    const end = table === null ? 0 : (table.decodeTimes[table.count]! + start) / track.timescale;
-    return { probe: probeSound(sound, index, table), end, isEmpty: table === null };
+    const isEmpty = table?.count === 0;
+    const end = table === null || isEmpty ? 0 : (table.decodeTimes[table.count]! + start) / track.timescale;
+    return { probe: probeSound(sound, index, table), end, isEmpty };
   });
   const zero = zeroOf(film);
   const soundEnd = Math.max(0, ...sounds.map(({ end }) => end - zero.ticks / zero.timescale));
@@ -88,16 +98,20 @@ async function probeFilm(film: Film, context: TaskContext): Promise<Probe> {
   const sequence = pictures?.entry.avc?.sequence;
   if (!saysEverything(film)) {
     await using source = await openSource(context.source, context.signal);
-    return probeSource(source, durationSeconds, sizeBytes);
+    const probe = probeSource(source, durationSeconds, sizeBytes);
+    const hasSameTracks = source.audio.length === sounds.length;
+    const audio = hasSameTracks ? probe.audio.filter(({ index }) => !sounds[index]!.isEmpty) : probe.audio;
+    return { probe: { ...probe, audio }, hasSameTracks };
   }
-  return {
+  const probe = {
     container: FILM_CONTAINER,
     durationSeconds,
     sizeBytes,
     bitRate: durationSeconds > 0 ? Math.max(1, Math.round((sizeBytes * 8) / durationSeconds)) : null,
     video: pictures === null || sequence === undefined ? null : probePictures(pictures, sequence),
-    audio: sounds.map(({ probe }) => probe),
+    audio: sounds.filter(({ isEmpty }) => !isEmpty).map((sound) => sound.probe),
   };
+  return { probe, hasSameTracks: true };
 }
 
 function checkWhatIsThere(pictures: FilmPictures | null, pictureSeconds: number, isSilent: boolean): void {
@@ -140,19 +154,16 @@ async function makePictures(
 /** One table at a time: they are the largest thing in memory. */
 async function makeSounds(
   film: Film,
-  probe: Probe,
   plan: SegmentPlan | null,
   context: TaskContext,
 ): Promise<{ audio: MadeAudio[]; copyable: number[] }> {
   const audio: MadeAudio[] = [];
   const copyable: number[] = [];
-  // Someone who counts them otherwise would name another track.
-  if (probe.audio.length !== film.sounds.length) return { audio, copyable };
   const cutSeconds = plan === null ? [] : plan.boundaries.slice(1, -1).map((time) => time / plan.timescale);
   const zero = zeroOf(film);
   for (const [track, sound] of film.sounds.entries()) {
     const table = readSoundTable(film, sound, context.source.sizeBytes);
-    if (table === null || !isPlayableFilmSound(sound, table)) continue;
+    if (table === null || table.count === 0 || !isPlayableFilmSound(sound, table)) continue;
     const rendition = virtualSound(sound, table, zero, cutSeconds, `audio-${track}`);
     if (rendition === null) {
       copyable.push(track);

@@ -57,7 +57,7 @@ export function probePictures(
   };
 }
 
-/** `table` null: the track has no sound in the file. */
+/** `table` null: nobody can tell how long it is. */
 export function probeSound(
   { track, entry }: FilmSound,
   index: number,

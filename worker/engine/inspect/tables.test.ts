@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { decodeRecipe } from '../../../lib/worker-api/recipe.ts';
 import { resultSchema } from '../../../lib/worker-api/tasks.ts';
 import { type SourceReader, TaskFailure } from '../../task-context.ts';
+import { box, fullBox, u32 } from '../cmaf/boxes.ts';
 import { FTYP, filmMoov, type MadeUpFilm, type MadeUpTrack } from '../mp4/testing/film-bytes.ts';
-import { box, type Field, fullBox } from '../mp4/write-boxes.ts';
 import { memoryContext } from '../testing/memory-context.ts';
 import { readFilm } from './film.ts';
 import { inspect } from './inspect.ts';
@@ -188,11 +188,15 @@ describe('edit lists', () => {
         { duration: 2000, mediaTime: 64_000 },
       ],
     ],
-    ['of nothing but a pause', [{ duration: 2000, mediaTime: -1 }]],
   ])('pictures %s are encoded', async (_, edits) => {
     const { result } = await inspectFilm({ tracks: [pictures(10, { edits })] }, mediaBytes);
     expect([result.video, result.copyable.video]).toEqual([null, false]);
     expect(result.plan).not.toBeNull();
+  });
+
+  test('pictures that are never shown are no video', async () => {
+    const track = pictures(10, { edits: [{ duration: 2000, mediaTime: -1 }] });
+    await expect(inspectFilm({ tracks: [track] }, mediaBytes)).rejects.toMatchObject({ code: 'unplayable' });
   });
 
   test('pictures at the end that are not shown are left out', async () => {
@@ -221,6 +225,28 @@ describe('layouts', () => {
     expect(result.video).toBeNull();
   });
 
+  test('with more samples in a segment than a recipe may describe are copied instead', async () => {
+    const changes = {
+      timescale: 90_000,
+      duration: 1,
+      count: 60_000,
+      chunkSamples: 60_000,
+      keyframeInterval: 60_000,
+    };
+    const { result } = await inspectFilm({ tracks: [pictures(0, changes)] }, 6_000_000);
+    expect([result.video, result.copyable.video]).toEqual([null, true]);
+  });
+
+  test('with a sound track that is empty do not tell of it', async () => {
+    const silent = sound(0, MEDIA_START, { chunkSamples: 1 });
+    const { result } = await inspectFilm(
+      { tracks: [pictures(10), silent, sound(10, MEDIA_START + 25_000)] },
+      40_000,
+    );
+    expect(result.probe.audio.map(({ index }) => index)).toEqual([1]);
+    expect(result.audio.map(({ track }) => track)).toEqual([1]);
+  });
+
   test('with media in another file are not played', async () => {
     const { result } = await inspectFilm({ tracks: [pictures(10, { isElsewhere: true })] }, 30_000);
     expect([result.video, result.copyable.video]).toEqual([null, false]);
@@ -234,21 +260,21 @@ describe('layouts', () => {
 });
 
 describe('hostile tables', () => {
-  const numbers = (...values: number[]): Field[] => values.map((value) => [value >>> 0, 4]);
+  const numbers = (...values: number[]) => u32(...values.map((value) => value >>> 0));
   test.each([
-    ['more entries than bytes', { stts: fullBox('stts', 0, 0, ...numbers(0xffff_ffff, 1, 1)) }],
-    ['fewer samples in time than there are', { stts: fullBox('stts', 0, 0, ...numbers(1, 3, 512)) }],
-    ['time that runs backwards', { stts: fullBox('stts', 0, 0, ...numbers(1, 250, -512)) }],
-    ['chunks of no samples', { stsc: fullBox('stsc', 0, 0, ...numbers(1, 1, 0, 1)) }],
-    ['chunks that come twice', { stsc: fullBox('stsc', 0, 0, ...numbers(2, 1, 1, 1, 1, 1, 1)) }],
-    ['chunks before the first', { stsc: fullBox('stsc', 0, 0, ...numbers(1, 0, 250, 1)) }],
-    ['no chunks', { co64: fullBox('co64', 0, 0, ...numbers(0)) }],
+    ['more entries than bytes', { stts: fullBox('stts', 0, 0, numbers(0xffff_ffff, 1, 1)) }],
+    ['fewer samples in time than there are', { stts: fullBox('stts', 0, 0, numbers(1, 3, 512)) }],
+    ['time that runs backwards', { stts: fullBox('stts', 0, 0, numbers(1, 250, -512)) }],
+    ['chunks of no samples', { stsc: fullBox('stsc', 0, 0, numbers(1, 1, 0, 1)) }],
+    ['chunks that come twice', { stsc: fullBox('stsc', 0, 0, numbers(2, 1, 1, 1, 1, 1, 1)) }],
+    ['chunks before the first', { stsc: fullBox('stsc', 0, 0, numbers(1, 0, 250, 1)) }],
+    ['no chunks', { co64: fullBox('co64', 0, 0, numbers(0)) }],
     [
       'a size for each of four thousand million samples',
-      { stsz: fullBox('stsz', 0, 0, ...numbers(1, 0xffff_ffff)) },
+      { stsz: fullBox('stsz', 0, 0, numbers(1, 0xffff_ffff)) },
     ],
-    ['sizes of three bits', { stsz: fullBox('stz2', 0, 0, ...numbers(3, 250)) }],
-    ['no description', { stsd: fullBox('stsd', 0, 0, ...numbers(0)) }],
+    ['sizes of three bits', { stsz: fullBox('stz2', 0, 0, numbers(3, 250)) }],
+    ['no description', { stsd: fullBox('stsd', 0, 0, numbers(0)) }],
     ['a box without a size', { stts: Uint8Array.of(0, 0, 0, 7, ...Buffer.from('stts')) }],
     [
       'a box larger than what it is in',
@@ -261,6 +287,12 @@ describe('hostile tables', () => {
   ])('%s are not believed', async (_, replace) => {
     const film = { tracks: [pictures(10, { replace: replace as unknown as Record<string, Uint8Array> })] };
     expect(await readFilm(filmSource(film, 30_000))).toBeNull();
+  });
+
+  test('tracks that have too many samples together are left to others', async () => {
+    const many = { count: 5_000_000, chunkSamples: 5_000_000, size: 1, keyframeInterval: 1e8 };
+    const tracks = Array.from({ length: 4 }, () => pictures(0, many));
+    expect(await readFilm(filmSource({ tracks }, 5_000_000))).toBeNull();
   });
 
   test('samples beyond the file are not there', async () => {
@@ -307,7 +339,7 @@ describe('hostile tables', () => {
     const seed = 20_251;
     const random = randomOf(seed);
     let played = 0;
-    for (let round = 0; round < 2000; round++) {
+    for (let round = 0; round < 1500; round++) {
       const bytes = Uint8Array.from(whole);
       for (let change = 0; change <= random(4); change++) {
         const at = moovStart + random(bytes.length - moovStart);
@@ -324,7 +356,7 @@ describe('hostile tables', () => {
         expect(error, `round ${round} of seed ${seed}`).toBeInstanceOf(TaskFailure);
       }
     }
-    expect(played).toBeGreaterThan(200);
+    expect(played).toBeGreaterThan(150);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { AudioFormat, VideoFormat } from '../../../lib/worker-api/tasks.ts';
-import { writeInitSegment } from '../mp4/init-segment.ts';
+import { initSegment } from '../cmaf/init-segment.ts';
 import { presentationTime, type SampleTable } from '../mp4/sample-table.ts';
 import type { Film, FilmPictures, FilmSound } from './film.ts';
 import { DELAY_SECONDS_MAX, DURATION_TICKS_MAX, SEGMENTS_MAX, SOUND_SEGMENT_SECONDS } from './limits.ts';
@@ -39,11 +39,11 @@ export function virtualPictures(
   const seconds = (span.end - span.start) / timescale;
   return {
     ...{ name, timescale, table, samples, boundaries, decodeTimes, compositionOffsets: offsets },
-    init: writeInitSegment({
+    init: initSegment({
       kind: 'video',
       timescale,
       language,
-      sampleEntry: entry.bytes,
+      entry: entry.bytes,
       delay,
       width,
       height,
@@ -130,14 +130,11 @@ export function virtualSound(
   if (!isPlan || !isServable({ table: heard, samples: cuts.samples })) return null;
   return {
     ...{ name, timescale, table: heard, decodeTimes: heard.decodeTimes, compositionOffsets: null, ...cuts },
-    init: writeInitSegment({
+    init: initSegment({
       kind: 'audio',
       timescale,
       language,
-      sampleEntry: entry.bytes,
-      delay: 0,
-      width: 0,
-      height: 0,
+      entry: entry.bytes,
     }),
     format: {
       codecs: aacCodecs(entry.aac.objectType),

@@ -7,9 +7,10 @@ import {
 } from '../../../lib/worker-api/recipe.ts';
 import type { Piece } from '../../../lib/worker-api/tasks.ts';
 import type { TaskContext } from '../../task-context.ts';
+import { type FragmentSamples, writeFragmentHeader } from '../cmaf/fragment.ts';
 import { PieceWriter } from '../cmaf/piece-writer.ts';
-import { type FragmentSamples, writeFragmentHeader } from '../mp4/fragment.ts';
 import type { SampleTable } from '../mp4/sample-table.ts';
+import { SEGMENT_SAMPLES_MAX } from './limits.ts';
 
 /** A rendition whose media stay where they are. */
 export interface VirtualRendition {
@@ -32,11 +33,12 @@ export interface VirtualRendition {
 const CONTENT_TYPE = 'application/octet-stream';
 
 /**
- * Whether segments can be made of the source by recipes: none has too many bytes or lies in too many places, and all
- * samples have bytes.
+ * Whether segments can be made of the source by recipes: none has too many samples or bytes or lies in too many places, and
+ * all samples have bytes.
  */
 export function isServable({ table, samples }: Pick<VirtualRendition, 'table' | 'samples'>): boolean {
   for (let segment = 0; segment + 1 < samples.length; segment++) {
+    if (samples[segment + 1]! - samples[segment]! > SEGMENT_SAMPLES_MAX) return false;
     let ranges = 0;
     let bytes = 0;
     let end = -1;

@@ -4,6 +4,8 @@ export const MOOV_BYTES_MAX = 128 * 1024 * 1024;
 export const BOXES_MAX = 4096;
 /** Of one track: a day at 60 pictures a second. Its table takes 25 bytes a sample. */
 export const SAMPLES_MAX = 6_000_000;
+/** Of all tracks together. */
+export const MOVIE_SAMPLES_MAX = 16_000_000;
 export const TRACKS_MAX = 64;
 export const EDITS_MAX = 1024;
 /** Of a codec's description, so that an initialization segment stays small. */

@@ -1,3 +1,4 @@
+import { box } from '../cmaf/boxes.ts';
 import {
   AAC_OBJECT_TYPE_INDICATION,
   type AacConfiguration,
@@ -6,7 +7,6 @@ import {
 } from './aac.ts';
 import { type Box, boxesIn, childrenOf, findBox, requireBytes } from './boxes.ts';
 import { type AvcConfiguration, parseAvcConfiguration } from './h264.ts';
-import { box } from './write-boxes.ts';
 
 /** How the samples of a track are coded: an entry of `stsd`. */
 export interface PictureEntry {

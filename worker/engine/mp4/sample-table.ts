@@ -1,4 +1,13 @@
-import { entryList, findBox, fullBoxVersion, Mp4Error, requireBox, requireBytes } from './boxes.ts';
+import {
+  type EntryList,
+  entryList,
+  findBox,
+  fullBoxVersion,
+  Mp4Error,
+  readUint64,
+  requireBox,
+  requireBytes,
+} from './boxes.ts';
 import { SAMPLES_MAX } from './limits.ts';
 import type { Movie, Track } from './movie.ts';
 
@@ -22,6 +31,7 @@ export interface SampleTable {
  * samples lie may be beyond the file. Takes 25 bytes a sample, for at most SAMPLES_MAX of them.
  */
 export function readSampleTable(movie: Movie, track: Track): SampleTable {
+  checkCounts(movie.view, track);
   const sizes = readSizes(movie.view, track);
   return {
     count: sizes.length,
@@ -31,6 +41,11 @@ export function readSampleTable(movie: Movie, track: Track): SampleTable {
     compositionOffsets: readCompositionOffsets(movie.view, track, sizes.length),
     sync: readSync(movie.view, track, sizes.length),
   };
+}
+
+/** How many samples the tracks say they have together. Throws Mp4Error when one does not say so. */
+export function countSamples({ view, tracks }: Movie): number {
+  return tracks.reduce((sum, track) => sum + countTrackSamples(view, track), 0);
 }
 
 /** The table of the first `count` samples. */
@@ -49,6 +64,39 @@ export function cutTable(table: SampleTable, count: number): SampleTable {
 /** When a sample is shown. */
 export function presentationTime(table: SampleTable, index: number): number {
   return table.decodeTimes[index]! + (table.compositionOffsets?.[index] ?? 0);
+}
+
+/**
+ * Looks whether time and chunks are told of as many samples as there are said to be, before memory is taken for them: a
+ * number alone costs a file nothing.
+ */
+function checkCounts(view: DataView, track: Track): void {
+  const samples = countTrackSamples(view, track);
+  const times = entryList(view, requireBox(track.tables, 'stts'), 8);
+  let timed = 0;
+  for (let entry = 0; entry < times.count; entry++) timed += view.getUint32(times.start + entry * 8);
+  if (timed < samples) throw new Mp4Error('stts has fewer samples than there are');
+  const { count: chunks } = chunkList(view, track);
+  const runs = entryList(view, requireBox(track.tables, 'stsc'), 12);
+  let room = 0;
+  for (let run = 0; run < runs.count; run++) {
+    const at = runs.start + run * 12;
+    const end = run + 1 < runs.count ? view.getUint32(at + 12) : chunks + 1;
+    room += Math.max(0, end - view.getUint32(at)) * view.getUint32(at + 4);
+  }
+  if (room < samples) throw new Mp4Error('chunks have fewer samples than there are');
+}
+
+function countTrackSamples(view: DataView, { tables }: Track): number {
+  const box = findBox(tables, 'stsz') ?? requireBox(tables, 'stz2');
+  requireBytes(box, 12);
+  return view.getUint32(box.start + 8);
+}
+
+function chunkList(view: DataView, { tables }: Track): EntryList & { readonly isLong: boolean } {
+  const long = findBox(tables, 'co64');
+  const isLong = long !== undefined;
+  return { ...entryList(view, long ?? requireBox(tables, 'stco'), isLong ? 8 : 4), isLong };
 }
 
 function checkCount(count: number): void {
@@ -94,8 +142,7 @@ function readPlaces(
   track: Track,
   sizes: Uint32Array,
 ): Pick<SampleTable, 'offsets' | 'description'> {
-  const long = findBox(track.tables, 'co64');
-  const chunks = entryList(view, long ?? requireBox(track.tables, 'stco'), long === undefined ? 4 : 8);
+  const chunks = chunkList(view, track);
   const runs = entryList(view, requireBox(track.tables, 'stsc'), 12);
   const offsets = new Float64Array(sizes.length);
   const descriptions = new Set<number>();
@@ -110,10 +157,9 @@ function readPlaces(
     // A film has one or two: what is more need not be told apart.
     if (descriptions.size < 2) descriptions.add(view.getUint32(at + 8));
     for (let chunk = firstChunk; chunk < Math.min(endChunk, chunks.count) && sample < sizes.length; chunk++) {
-      let offset =
-        long === undefined
-          ? view.getUint32(chunks.start + chunk * 4)
-          : Number(view.getBigUint64(chunks.start + chunk * 8));
+      let offset = chunks.isLong
+        ? readUint64(view, chunks.start + chunk * 8)
+        : view.getUint32(chunks.start + chunk * 4);
       const end = Math.min(sample + samplesInChunk, sizes.length);
       for (; sample < end; sample++) {
         offsets[sample] = offset;

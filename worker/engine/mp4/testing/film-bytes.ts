@@ -1,4 +1,5 @@
-import { box, characters, type Field, fullBox, zeros } from '../write-boxes.ts';
+import { ascii, box, fullBox, u8, u16, u32 } from '../../cmaf/boxes.ts';
+import { pictureEntry, soundEntry } from '../../cmaf/init-segment.ts';
 
 /** A file whose tables are made up, of any length: its media is not there. What is left out is usual. */
 export interface MadeUpFilm {
@@ -36,23 +37,27 @@ const AVC_CONFIGURATION = Uint8Array.from(
     'hex',
   ),
 );
-/** AAC-LC, 48 kHz, stereo. */
-const AAC_CONFIGURATION = Uint8Array.of(0x11, 0x90);
+const PICTURE_ENTRY = pictureEntry({
+  ...{ width: 320, height: 180, avcConfiguration: AVC_CONFIGURATION },
+  ...{ colours: null, pixelAspect: [1, 1] },
+});
+/** AAC-LC. */
+const SOUND_ENTRY = soundEntry({ sampleRate: 48_000, channels: 2, aacConfiguration: u8(0x11, 0x90) });
 
-export const FTYP = box('ftyp', characters('isom'), [0x200, 4], characters('isom'));
+export const FTYP = box('ftyp', ascii('isom'), u32(0x200), ascii('isom'));
 
 /** `moov`. */
 export function filmMoov(film: MadeUpFilm): Uint8Array {
-  const movie = fullBox('mvhd', 0, 0, zeros(8), [film.timescale ?? 1000, 4], [0, 4], zeros(80));
+  const movie = fullBox('mvhd', 0, 0, u32(0, 0, film.timescale ?? 1000, 0), Buffer.alloc(80));
   return box('moov', movie, ...film.tracks.map(trackBox));
 }
 
 function trackBox(track: MadeUpTrack): Uint8Array {
   const isVideo = track.kind === 'video';
-  const matrix: Field[] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000].map((value) => [value, 4]);
-  const media = fullBox('mdhd', 0, 0, zeros(8), [track.timescale, 4], [0, 4], [0x55c4, 2], zeros(2));
+  const matrix = u32(0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000);
+  const media = fullBox('mdhd', 0, 0, u32(0, 0, track.timescale, 0), u16(0x55c4, 0));
   const reference = fullBox('url ', 0, track.isElsewhere === true ? 0 : 1);
-  const information = box('minf', box('dinf', fullBox('dref', 0, 0, [1, 4], reference)), tableBox(track));
+  const information = box('minf', box('dinf', fullBox('dref', 0, 0, u32(1), reference)), tableBox(track));
   const edits = track.edits?.map(({ duration, mediaTime }): Uint8Array => {
     const bytes = new Uint8Array(12);
     const view = new DataView(bytes.buffer);
@@ -63,12 +68,12 @@ function trackBox(track: MadeUpTrack): Uint8Array {
   });
   return box(
     'trak',
-    fullBox('tkhd', 0, 1, zeros(36), ...matrix, zeros(8)),
-    ...(edits === undefined ? [] : [box('edts', fullBox('elst', 0, 0, [edits.length, 4], ...edits))]),
+    fullBox('tkhd', 0, 1, Buffer.alloc(36), matrix, Buffer.alloc(8)),
+    ...(edits === undefined ? [] : [box('edts', fullBox('elst', 0, 0, u32(edits.length), ...edits))]),
     box(
       'mdia',
       media,
-      fullBox('hdlr', 0, 0, zeros(4), characters(isVideo ? 'vide' : 'soun'), zeros(13)),
+      fullBox('hdlr', 0, 0, u32(0), ascii(isVideo ? 'vide' : 'soun'), Buffer.alloc(13)),
       information,
     ),
   );
@@ -77,52 +82,30 @@ function trackBox(track: MadeUpTrack): Uint8Array {
 function tableBox(track: MadeUpTrack): Uint8Array {
   const { count, chunkSamples, chunkOffsets, keyframeInterval, compositionOffsets, size } = track;
   const boxes: Record<string, Uint8Array> = {
-    stsd: fullBox('stsd', 0, 0, [1, 4], track.kind === 'video' ? pictureEntry() : soundEntry()),
-    stts: fullBox('stts', 0, 0, [1, 4], [count, 4], [track.duration, 4]),
-    stsc: fullBox('stsc', 0, 0, [1, 4], [1, 4], [chunkSamples, 4], [1, 4]),
+    stsd: fullBox('stsd', 0, 0, u32(1), track.kind === 'video' ? PICTURE_ENTRY : SOUND_ENTRY),
+    stts: fullBox('stts', 0, 0, u32(1, count, track.duration)),
+    stsc: fullBox('stsc', 0, 0, u32(1, 1, chunkSamples, 1)),
     stsz:
       typeof size === 'number'
-        ? fullBox('stsz', 0, 0, [size, 4], [count, 4])
-        : fullBox('stsz', 0, 0, [0, 4], [count, 4], list(size)),
-    co64: fullBox('co64', 0, 0, [chunkOffsets.length, 4], longList(chunkOffsets)),
+        ? fullBox('stsz', 0, 0, u32(size, count))
+        : fullBox('stsz', 0, 0, u32(0, count), list(size)),
+    co64: fullBox('co64', 0, 0, u32(chunkOffsets.length), longList(chunkOffsets)),
   };
   if (keyframeInterval !== undefined) {
     const samples = Array.from(
       { length: Math.ceil(count / keyframeInterval) },
       (_, index) => index * keyframeInterval + 1,
     );
-    boxes.stss = fullBox('stss', 0, 0, [samples.length, 4], list(samples));
+    boxes.stss = fullBox('stss', 0, 0, u32(samples.length), list(samples));
   }
   if (compositionOffsets !== undefined) {
     const pairs = new Int32Array(count * 2).fill(1);
     for (let index = 0; index < count; index++) {
       pairs[index * 2 + 1] = compositionOffsets[index % compositionOffsets.length]!;
     }
-    boxes.ctts = fullBox('ctts', 1, 0, [count, 4], list(pairs));
+    boxes.ctts = fullBox('ctts', 1, 0, u32(count), list(pairs));
   }
   return box('stbl', ...Object.values({ ...boxes, ...track.replace }));
-}
-
-function pictureEntry(): Uint8Array {
-  const fields: Field[] = [zeros(6), [1, 2], zeros(16), [320, 2], [180, 2], zeros(50)];
-  return box('avc1', ...fields, box('avcC', AVC_CONFIGURATION));
-}
-
-function soundEntry(): Uint8Array {
-  const specific = Uint8Array.of(5, AAC_CONFIGURATION.length, ...AAC_CONFIGURATION);
-  const decoder = Uint8Array.of(4, 13 + specific.length, 0x40, 0x15, ...zeros(11), ...specific);
-  const stream = Uint8Array.of(3, 3 + decoder.length, 0, 1, 0, ...decoder);
-  return box(
-    'mp4a',
-    zeros(6),
-    [1, 2],
-    zeros(8),
-    [2, 2],
-    [16, 2],
-    zeros(4),
-    [48_000 * 0x1_0000, 4],
-    fullBox('esds', 0, 0, stream),
-  );
 }
 
 function list(values: ArrayLike<number>): Uint8Array {
