@@ -17,6 +17,12 @@ export interface UrlGrantsOptions {
 /** Where the grant is in the path: so addresses that are relative to such a one carry it as well. */
 const IN_PATH = /^\/api\/v1\/playback\/([^/?]+)(\/[^?]*)/;
 
+/** A path as it may be logged. */
+export function withoutGrant(path: string): string {
+  const grant = IN_PATH.exec(path)?.[1];
+  return grant === undefined ? path : path.replace(grant, '-');
+}
+
 /** Cheap; what it is worth `UrlGrants.admit` says. */
 export function carriesGrant(target: string): boolean {
   return target.includes(`${GRANT_PARAMETER}=`) || IN_PATH.test(target);

@@ -8,6 +8,9 @@ export const CACHED_TABLES_MAX = 20_000;
 /** What is kept of videos: which renditions and pictures they have. */
 export const CACHED_VIDEOS_BYTES_MAX = 16 * MIB;
 export const CACHED_VIDEOS_MAX = 10_000;
+/** Playlists of renditions. */
+export const CACHED_PLAYLISTS_BYTES_MAX = 16 * MIB;
+export const CACHED_PLAYLISTS_MAX = 10_000;
 /** Recipes of virtual segments. */
 export const CACHED_RECIPES_BYTES_MAX = 32 * MIB;
 export const CACHED_RECIPE_PAGES_MAX = 10_000;

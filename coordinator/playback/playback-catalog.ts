@@ -20,6 +20,7 @@ export interface Playable {
   readonly pictures: ReadonlyMap<string, PictureFile>;
 }
 
+const VIDEO_WEIGHT_BYTES = 300;
 const RENDITION_WEIGHT_BYTES = 1000;
 const PICTURE_WEIGHT_BYTES = 800;
 
@@ -34,7 +35,7 @@ export class PlaybackCatalog {
     this.#videos = new LoadingCache({
       load: (videoId) => this.#load(videoId),
       weightOf: ({ renditions, pictures }) =>
-        renditions.size * RENDITION_WEIGHT_BYTES + pictures.size * PICTURE_WEIGHT_BYTES,
+        VIDEO_WEIGHT_BYTES + renditions.size * RENDITION_WEIGHT_BYTES + pictures.size * PICTURE_WEIGHT_BYTES,
       maxEntries: CACHED_VIDEOS_MAX,
       maxWeight: CACHED_VIDEOS_BYTES_MAX,
     });
@@ -46,9 +47,9 @@ export class PlaybackCatalog {
     });
   }
 
-  /** Null when there is nothing. Only a miss waits. */
-  playable(videoId: string): Playable | Promise<Playable | null> {
-    return this.#videos.peek(videoId) ?? this.#videos.get(videoId);
+  /** Of a video that is there. Only a miss waits. */
+  playable(videoId: string): Playable | Promise<Playable> {
+    return this.#videos.peek(videoId) ?? (this.#videos.get(videoId) as Promise<Playable>);
   }
 
   /** Of a rendition that is ready, so that its table does not change any more; null when it is gone. */
@@ -66,7 +67,8 @@ export class PlaybackCatalog {
     this.#videos.clear();
   }
 
-  async #load(videoId: string): Promise<Playable | null> {
+  /** That there is nothing is known as well: what comes is announced. */
+  async #load(videoId: string): Promise<Playable> {
     const [all, files] = [await this.#repository.list(videoId), await this.#repository.pictures(videoId)];
     const renditions = new Map<string, ReadyRendition>();
     let durationS = 0;
@@ -78,7 +80,6 @@ export class PlaybackCatalog {
       durationS = Math.max(durationS, rates.durationS);
       renditions.set(rendition.id, { rendition, ...rates });
     }
-    if (renditions.size === 0 && files.length === 0) return null;
     return { renditions, durationS, pictures: new Map(files.map((file) => [file.name, file])) };
   }
 

@@ -6,7 +6,7 @@ interface Entry {
   untilMs: number;
 }
 
-/** How often somebody was sent elsewhere for the same thing a moment ago. The oldest are forgotten for further ones. */
+/** How often something happened a moment ago that has a name. The oldest are forgotten for further ones. */
 export class RecentRedirects {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   /** In the order of their times. */
@@ -16,16 +16,15 @@ export class RecentRedirects {
     this.#clock = clock;
   }
 
-  count(who: string, what: string): number {
-    const entry = this.#entries.get(`${who} ${what}`);
+  count(name: string): number {
+    const entry = this.#entries.get(name);
     return entry !== undefined && entry.untilMs > this.#clock.monotonicMs() ? entry.count : 0;
   }
 
-  add(who: string, what: string): void {
-    const key = `${who} ${what}`;
-    const count = this.count(who, what) + 1;
-    this.#entries.delete(key);
-    this.#entries.set(key, { count, untilMs: this.#clock.monotonicMs() + REDIRECT_MEMORY_MS });
+  /** Once more than `before` times. */
+  add(name: string, before: number): void {
+    if (before > 0) this.#entries.delete(name);
+    this.#entries.set(name, { count: before + 1, untilMs: this.#clock.monotonicMs() + REDIRECT_MEMORY_MS });
     if (this.#entries.size <= REMEMBERED_REDIRECTS_MAX) return;
     for (const oldest of this.#entries.keys()) {
       this.#entries.delete(oldest);

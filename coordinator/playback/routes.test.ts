@@ -173,7 +173,10 @@ describe.each([
     const unknown = await server.get(`/videos/${uuidv7()}/hls/master.m3u8`);
     expect([unknown.status, JSON.parse(unknown.text).code]).toEqual([404, 'video_not_found']);
     const bare = server.video();
-    expect((await server.get(`/videos/${bare.id}/hls/master.m3u8`)).status).toBe(404);
+    const lists = server.lists;
+    for (const _ of [1, 2, 3])
+      expect((await server.get(`/videos/${bare.id}/hls/master.m3u8`)).status).toBe(404);
+    expect(server.lists).toBe(lists + 1);
     const odd = await server.get(of('hls/master.m3u8?delivery=pigeon'));
     expect([odd.status, odd.text]).toEqual([400, expect.stringContaining('delivery')]);
     // Of another video.
@@ -339,6 +342,16 @@ describe.each([
       expect((await server.get(`${media.replace('index.m3u8', '0.m4s')}?delivery=redirect`)).status).toBe(
         307,
       );
+    });
+
+    test('are not written to the log', async () => {
+      const { hls } = await issue();
+      server.store.chunks.clear();
+      const path = hls.replace('master.m3u8', `${made.id}/0.m4s`);
+      expect((await server.get(path)).status).toBe(503);
+      const line = server.logged.at(-1)!;
+      expect(line).toContain(`/playback/-/${video.id}/hls/${made.id}/0.m4s`);
+      expect(server.logged.join()).not.toContain(hls.split('/')[4]);
     });
 
     test('open nothing else, and nothing when they are altered, expired or revoked', async () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ObjectStore } from '../chunks/object-store.ts';
 import type { ErrorCode } from '../errors.ts';
+import { LoadingCache } from '../loading-cache.ts';
 import {
   INERT_POLICY,
   openerOf,
@@ -9,6 +10,8 @@ import {
   type ServedContent,
   type VideoContent,
 } from '../videos/content.ts';
+import { bitRatesOf } from './bit-rates.ts';
+import { CACHED_PLAYLISTS_BYTES_MAX, CACHED_PLAYLISTS_MAX } from './limits.ts';
 import { masterPlaylistOf } from './master-playlist.ts';
 import { captionsPlaylistOf, mediaPlaylistOf } from './media-playlist.ts';
 import { MemoryReading } from './memory-reading.ts';
@@ -57,9 +60,17 @@ const IMMUTABLE = {
 /** Finds what players ask for. Who may have it was asked before. */
 export class PlaybackService {
   readonly #options: PlaybackServiceOptions;
+  /** Of renditions, by id and query: slow clients of one share its bytes. */
+  readonly #playlists: LoadingCache<Buffer>;
 
   constructor(options: PlaybackServiceOptions) {
     this.#options = options;
+    this.#playlists = new LoadingCache({
+      load: (name) => this.#writePlaylist(name),
+      weightOf: (bytes) => bytes.length,
+      maxEntries: CACHED_PLAYLISTS_MAX,
+      maxWeight: CACHED_PLAYLISTS_BYTES_MAX,
+    });
   }
 
   /** Rejects with `rendition_not_found`, or like `ObjectStore.read`. */
@@ -69,7 +80,6 @@ export class PlaybackService {
     if (attached !== undefined) return { content: attached };
     const found = this.#options.catalog.playable(video.video.id);
     const playable = found instanceof Promise ? await found : found;
-    if (playable === null) throw nothingThere();
     switch (target.kind) {
       case 'segment':
         return await this.#segment(video, playable, target, request);
@@ -88,8 +98,8 @@ export class PlaybackService {
     }
   }
 
-  /** Null when there is nothing to play or see. */
-  async playable(videoId: string): Promise<Playable | null> {
+  /** Of a video that is there. */
+  async playable(videoId: string): Promise<Playable> {
     return await this.#options.catalog.playable(videoId);
   }
 
@@ -155,10 +165,18 @@ export class PlaybackService {
     renditionId: string,
     { delivery }: PlaybackRequest,
   ): Promise<ServedContent> {
-    const table = await this.#table(playable, renditionId);
-    const bytes = mediaPlaylistOf(table, playable.renditions.get(renditionId)!, queryOf(delivery));
-    const etag = `"${renditionId}-${delivery ?? ''}${PLAYLIST_VERSION}"`;
-    return playlist(video, bytes, etag);
+    if (!playable.renditions.has(renditionId)) throw nothingThere();
+    const name = renditionId + queryOf(delivery);
+    const bytes = this.#playlists.peek(name) ?? (await this.#playlists.get(name));
+    if (bytes === null) throw nothingThere();
+    return playlist(video, bytes, `"${name}/${PLAYLIST_VERSION}"`);
+  }
+
+  async #writePlaylist(name: string): Promise<Buffer | null> {
+    const [renditionId = '', query] = name.split('?', 2);
+    const table = await this.#options.catalog.table(renditionId);
+    if (table === null) return null;
+    return Buffer.from(mediaPlaylistOf(table, bitRatesOf(table), query === undefined ? '' : `?${query}`));
   }
 
   async #table(playable: Playable, renditionId: string): Promise<SegmentTable> {
@@ -189,19 +207,23 @@ function master(video: VideoContent, playable: Playable, { delivery }: PlaybackR
   if (playable.renditions.size === 0) throw nothingThere();
   const renditions = [...playable.renditions.values()];
   const text = masterPlaylistOf(renditions, video.attachments.values(), queryOf(delivery));
-  return playlist(video, text, `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`);
+  return playlist(
+    video,
+    Buffer.from(text),
+    `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`,
+  );
 }
 
 function captions(video: VideoContent, { durationS }: Playable, name: string): ServedContent {
   const file = video.attachments.get(name);
   if (durationS === 0 || !file?.contentType.startsWith('text/vtt')) throw nothingThere();
   const etag = file.etag.replace(/"$/, `-${durationS.toFixed(6)}-${PLAYLIST_VERSION}"`);
-  return playlist(video, captionsPlaylistOf(durationS), etag);
+  return playlist(video, Buffer.from(captionsPlaylistOf(durationS)), etag);
 }
 
-function playlist(video: VideoContent, text: string, etag: string): ServedContent {
+function playlist(video: VideoContent, bytes: Buffer, etag: string): ServedContent {
   const cacheControl = REVALIDATED[video.video.visibility];
-  return inMemory(Buffer.from(text), { etag, contentType: PLAYLIST, cacheControl });
+  return inMemory(bytes, { etag, contentType: PLAYLIST, cacheControl });
 }
 
 function inMemory(

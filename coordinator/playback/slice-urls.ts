@@ -49,7 +49,8 @@ export class SliceUrls {
     const slices = slicesOf(object, offset, offset + length - 1);
     const [slice] = slices;
     if (slice === undefined || slices.length > 1) return undefined;
-    const before = this.#recent.count(client, name);
+    const asked = `${client} ${name}`;
+    const before = this.#recent.count(asked);
     if (before >= REDIRECTS_MAX) return undefined;
     const { placement, publicUrls, clock } = this.#options;
     const { ref, first, last } = slice;
@@ -59,7 +60,7 @@ export class SliceUrls {
     if (before >= owners.length) return undefined;
     // Different slices of a chunk begin at different owners.
     const node = owners[(Math.floor(first / length) + before) % owners.length]!;
-    this.#recent.add(client, name);
+    this.#recent.add(asked, before);
     const target = sliceTarget(ref.position, ref.id, { first, last });
     const nowS = Math.floor(clock.nowMs() / 1000);
     return (publicUrls.get(node.url) ?? node.url) + this.#signer.sign('GET', target, nowS);

@@ -4,6 +4,7 @@ import type { ObjectStore } from '../chunks/object-store.ts';
 import { Random } from '../rebalance/test-support/random.ts';
 import { MemoryObjectStore } from '../videos/test-support/memory-objects.ts';
 import { GAP_BYTES_MAX } from './limits.ts';
+import { MemoryReading } from './memory-reading.ts';
 import { groupsOf, isSolid } from './source-groups.ts';
 import { manifestOf, noise, randomRanges } from './test-support/made-renditions.ts';
 import { openVirtual } from './virtual-reading.ts';
@@ -99,6 +100,29 @@ test('a client that goes away ends the readings that are open and those that wer
   await expect(reading.sendTo(new Collector(true), gone.signal)).rejects.toThrow('the client has gone');
   await expect.poll(() => store.openReadings).toBe(0);
   expect(store.reads).toBeLessThanOrEqual(2);
+});
+
+test('bytes in memory are sent once a slow client has taken them, and not at all when it goes away', async () => {
+  let take: () => void = () => {};
+  const held = new Writable({
+    highWaterMark: 1,
+    write: (_piece, _encoding, done) => {
+      take = done;
+    },
+  });
+  const { signal } = new AbortController();
+  let isSent = false;
+  const sending = new MemoryReading(noise(9)).sendTo(held, signal).then(() => {
+    isSent = true;
+  });
+  await new Promise(setImmediate);
+  expect(isSent).toBe(false);
+  take();
+  await sending;
+  const gone = new AbortController();
+  const stuck = new MemoryReading(noise(9)).sendTo(new Writable({ write: () => {} }), gone.signal);
+  gone.abort(new Error('the client has gone'));
+  await expect(stuck).rejects.toThrow('the client has gone');
 });
 
 test('a reading that is not sent is given back', async () => {

@@ -4,7 +4,7 @@ import type { ObjectReading, ObjectStore } from '../chunks/object-store.ts';
 import type { Manifest } from '../objects/manifest.ts';
 import { GapFilter } from './gap-filter.ts';
 import { READ_AHEAD_BYTES } from './limits.ts';
-import { MemoryReading } from './memory-reading.ts';
+import { assertThere } from './memory-reading.ts';
 import { groupsOf, isSolid, type SourceGroup } from './source-groups.ts';
 
 export interface VirtualSegment {
@@ -57,7 +57,8 @@ class VirtualReading implements ObjectReading {
 
   async sendTo(sink: Writable, signal: AbortSignal): Promise<void> {
     try {
-      if (this.#header.length > 0) await new MemoryReading(this.#header).sendTo(sink);
+      assertThere(sink);
+      if (this.#header.length > 0) sink.write(this.#header);
       for (const [index, group] of this.#groups.entries()) {
         const reading = this.#opened ?? (await (this.#ahead ?? this.#open(group, signal)));
         this.#opened = reading;

@@ -7,10 +7,11 @@ import { createDirectHandler } from '../../../lib/http/direct-routes.ts';
 import { HttpServer } from '../../../lib/http/http-server.ts';
 import { createProblemHandlers } from '../../../lib/http/problem-handlers.ts';
 import { requestId } from '../../../lib/http/request-id.ts';
+import { createLogger } from '../../../lib/logging/logger.ts';
 import { deriveKey, type SigningKey } from '../../../lib/signing/signed-url.ts';
 import { bearerOf, Gate, invalidToken } from '../../auth/gate.ts';
 import { NOBODY, OPERATOR, type Principal } from '../../auth/principal.ts';
-import { UrlGrants } from '../../auth/url-grants.ts';
+import { UrlGrants, withoutGrant } from '../../auth/url-grants.ts';
 import { FakeNodes } from '../../chunks/testing/fake-nodes.ts';
 import { silentLogger } from '../../database/test-support/silent-logger.ts';
 import { statusOf } from '../../errors.ts';
@@ -48,6 +49,7 @@ export class PlaybackServer implements AsyncDisposable {
   nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
   monotonicMs = 0;
   isRevoked = false;
+  readonly logged: string[] = [];
   readonly #contents = new Map<string, VideoContent>();
   readonly catalog: PlaybackCatalog;
   #server!: HttpServer;
@@ -168,7 +170,11 @@ export class PlaybackServer implements AsyncDisposable {
       Bindings: HttpBindings;
       Variables: { requestId: string; principal: Principal };
     }>();
-    const problems = createProblemHandlers(silentLogger, statusOf);
+    const logger = createLogger(
+      { name: 'test', level: 'warn' },
+      { write: (line) => void this.logged.push(line) },
+    );
+    const problems = createProblemHandlers(logger, statusOf, withoutGrant);
     app.onError(problems.onError).notFound(problems.notFound).use(requestId());
     gate.mount(app);
     app.route('/api/v1', createPlaybackRoutes(deps));
