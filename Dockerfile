@@ -19,6 +19,7 @@ COPY package.json ./
 COPY lib lib
 COPY coordinator coordinator
 COPY storage-node storage-node
+COPY worker worker
 COPY scripts scripts
 # Volumes mounted here take over this owner.
 RUN mkdir /data && chown node:node /data

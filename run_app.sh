@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts OrbitVids: a coordinator and five storage nodes on this machine. README.md lists the variables.
+# Starts OrbitVids: a coordinator, five storage nodes and a transcode worker on this machine. README.md lists the variables.
 #   ./run_app.sh            with the Node that package-lock.json pins (Node >= 20 and npm install it)
 #   ./run_app.sh --sample-catalog   fills an empty catalog with 3,200 movies; on a terminal it asks
 #   ./run_app.sh --docker   the same with Docker Compose

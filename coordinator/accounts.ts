@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import { deriveKey, type SigningKey, verifyTarget } from '../lib/signing/signed-url.ts';
+import { deriveWorkerToken } from '../lib/worker-api/worker-token.ts';
 import { AccessTokens } from './auth/access-tokens.ts';
 import { createAccountRoutes } from './auth/account-routes.ts';
 import { AccountService } from './auth/account-service.ts';
@@ -30,6 +31,7 @@ import { UrlGrants } from './auth/url-grants.ts';
 import { UserRepository } from './auth/user-repository.ts';
 import { createUserRoutes } from './auth/user-routes.ts';
 import { UserService } from './auth/user-service.ts';
+import { createWorkerCheck } from './auth/worker-check.ts';
 import type { Config } from './config.ts';
 import type { DatabaseHandle, Transaction } from './database/database.ts';
 import { LIMITS } from './limits.ts';
@@ -128,6 +130,7 @@ export async function openAccounts(stack: AsyncDisposableStack, parts: AccountsP
     identifyNode: createNodeCheck((method, target) =>
       verifyTarget([nodeKey], method, target, Math.floor(clock.nowMs() / 1000)),
     ),
+    identifyWorker: createWorkerCheck(config.WORKER_TOKEN ?? deriveWorkerToken(secret)),
     clock,
   });
   const requests = { trustedProxies: config.TRUSTED_PROXIES, bodyTimeoutMs: LIMITS.jsonBodyTimeoutMs };

@@ -31,6 +31,8 @@ const environmentSchema = z.object({
     .optional(),
   CLUSTER_SECRET: z.string().min(16, 'must have at least 16 characters'),
   ADMIN_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  /** What transcode workers show; follows from CLUSTER_SECRET when it is absent. */
+  WORKER_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   /** Of the account that the first start makes; without a password it makes one and shows it once. */
   ADMIN_EMAIL: emailSchema.optional(),
   ADMIN_PASSWORD: newPasswordSchema.optional(),
@@ -68,6 +70,8 @@ const environmentSchema = z.object({
     )
     .pipe(z.array(z.tuple([z.url({ protocol: /^http$/ }), z.url({ protocol: /^https?$/ })])))
     .transform((pairs): ReadonlyMap<string, string> => new Map(pairs)),
+  /** How clients get segments unless they say: from here, or from the storage nodes. */
+  DELIVERY: z.enum(['proxy', 'redirect']).default('proxy'),
   /** Host name or address under which storage nodes reach this machine. */
   ADVERTISE_HOST: z.string().optional(),
   /** Port on which storage nodes fetch new chunks; 0 picks a free one. */
@@ -90,6 +94,8 @@ const environmentSchema = z.object({
       message: 'expected ports such as 80,443, or *',
     })
     .transform((text) => (text === '*' ? null : new Set(text.split(',').map(Number)))),
+  /** Whether webhooks may be sent to addresses of private networks, and of this machine. */
+  WEBHOOK_ALLOW_PRIVATE: onOrOff('off'),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
   /** What each user may store unless an administrator says otherwise; 0 for no limit. */
   QUOTA_BYTES: sizeBytes().default(0),
@@ -114,6 +120,8 @@ const environmentSchema = z.object({
   SWEEP_INTERVAL: duration(1).default(300_000),
   SWEEP_MIN_AGE: duration(0).default(60_000),
   UPLOAD_LEASE: duration(1).default(120_000),
+  /** A worker that is silent for so long loses its task to another one. */
+  WORKER_LEASE: duration(500).default(10_000),
   UPLOAD_EXPIRY: duration(1000).default(2 * 86_400_000),
   UPLOAD_IDLE_TIMEOUT: duration(1).default(60_000),
   READ_STALL_TIMEOUT: duration(1).default(1000),

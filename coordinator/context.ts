@@ -26,9 +26,11 @@ import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { createOpenapiRoutes } from './openapi/routes.ts';
+import { openPlayback, RENDITIONS_CHANNEL } from './playback.ts';
 import { RebalanceEngine } from './rebalance/rebalance-engine.ts';
 import { RebalanceService } from './rebalance/rebalance-service.ts';
 import { createRebalanceRoutes } from './rebalance/routes.ts';
+import { SqlRenditionRepository } from './renditions/sql-rendition-repository.ts';
 import { NodeWatch } from './repair/node-watch.ts';
 import { HttpQuarantineReader } from './repair/quarantine-reader.ts';
 import { RepairRepository } from './repair/repair-repository.ts';
@@ -39,6 +41,7 @@ import { Suspicions } from './repair/suspicions.ts';
 import { API_PREFIX, createServerApp } from './server.ts';
 import { Metrics } from './system/metrics.ts';
 import { createSystemRoutes } from './system/routes.ts';
+import { openTranscoding } from './transcoding.ts';
 import { UPLOAD_HEADERS, uploadDiscovery } from './uploads/routes.ts';
 import { openUploadWays } from './uploads.ts';
 import { ContentCors } from './videos/content-cors.ts';
@@ -51,6 +54,7 @@ import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
+import { openWebhooks } from './webhooks.ts';
 
 const VIDEOS_CHANNEL = 'videos';
 
@@ -88,6 +92,11 @@ export async function openContext(
   const objects = new SqlObjectRepository(database.kysely);
   const coordinatorId = uuidv7();
   const leases = new Leases(database.kysely, coordinatorId);
+  const webhooks = await openWebhooks(stack, {
+    ...{ config, database, coordinatorId, metrics, clock, logger },
+    basePath: API_PREFIX,
+  });
+  const { onVideoEvent, onNodeState } = webhooks;
 
   // 2. The cluster.
   const readLatency = new RecentLatency(clock, {
@@ -123,6 +132,7 @@ export async function openContext(
     clock,
     logger,
     onRegistered: ({ id, url, state }) => events.record('node_registered', id, { url, state }),
+    onNodeState,
     bootstrapNodes: config.BOOTSTRAP_NODES,
   });
   const sweeper = new Sweeper({
@@ -162,6 +172,7 @@ export async function openContext(
     onEvent: (kind, details, isProgress) => {
       events[isProgress ? 'announce' : 'record'](kind, null, details);
     },
+    onNodeState,
   });
   // What the way back, or a change of direction, left behind. Which coordinator sweeps is not for this one to know.
   const stopListening = events.listen(({ kind }) => {
@@ -177,6 +188,7 @@ export async function openContext(
     logger,
     createId: () => uuidv7(),
     onEvent: (kind, details) => events.record(kind, null, details),
+    onNodeState,
   });
 
   const nodeWatch = new NodeWatch({
@@ -239,7 +251,32 @@ export async function openContext(
   });
   const quotas = new Quotas(database.kysely, { bytes: config.QUOTA_BYTES, videos: config.QUOTA_VIDEOS });
   const uploadLeases = new UploadLeases({ objects, leaseMs: config.UPLOAD_LEASE, logger });
-  const videos = new SqlVideoRepository(database.kysely);
+  const accounts = await openAccounts(stack, {
+    config,
+    database,
+    logger,
+    clusterId: cluster.id,
+    nodeKey: signingKey,
+    clock,
+    usageOf: (userId) => quotas.usageOf(userId),
+  });
+  const videos = new SqlVideoRepository(database.kysely, {
+    onEvent: async (transaction, event) => {
+      await transcoding.onVideoEvent(transaction, event);
+      await onVideoEvent(transaction, event);
+    },
+  });
+  const renditions = new SqlRenditionRepository({
+    database: database.kysely,
+    announceChange: (transaction, videoId) =>
+      database.notifications.publish(RENDITIONS_CHANNEL, videoId, transaction),
+  });
+  const transcoding = await openTranscoding(stack, {
+    ...{ config, database, leases, store, renditions, videos, clock, logger, stopping },
+    onVideoEvent,
+    grants: accounts.grants,
+    basePath: API_PREFIX,
+  });
   const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
     database.kysely.transaction().execute(work);
   const attachments = new AttachmentRepository(database.kysely);
@@ -266,6 +303,7 @@ export async function openContext(
       store,
       records,
       attachments,
+      derived: renditions,
       leases: uploadLeases,
       quotas,
       inTransaction,
@@ -301,16 +339,7 @@ export async function openContext(
     onSuspicion: (position, why) => suspicions.add(position, why),
   });
 
-  // 4. Accounts and the routes.
-  const accounts = await openAccounts(stack, {
-    config,
-    database,
-    logger,
-    clusterId: cluster.id,
-    nodeKey: signingKey,
-    clock,
-    usageOf: (userId) => quotas.usageOf(userId),
-  });
+  // 4. The catalog and the routes.
   const catalog = await openCatalog(stack, {
     config,
     database,
@@ -352,15 +381,19 @@ export async function openContext(
   };
   const videoRoutes: VideoRoutesDeps = {
     service,
+    media: transcoding.media,
     keys: uploadWays.keys,
     responder,
     gate: accounts.gate,
-    grants: accounts.grants,
     cors: new ContentCors(config.CORS_ORIGINS),
     logger,
     basePath: API_PREFIX,
     bodyIdleTimeoutMs: config.UPLOAD_IDLE_TIMEOUT,
   };
+  const playback = await openPlayback(stack, {
+    ...{ config, database, renditions, store, placement: cluster, signingKey, clock, logger, responder },
+    ...{ videos: service, accounts, cors: videoRoutes.cors, basePath: API_PREFIX },
+  });
   const app = createServerApp({
     logger,
     metrics,
@@ -376,8 +409,11 @@ export async function openContext(
     features: [
       ...accounts.routes,
       createVideoRoutes(videoRoutes),
+      playback.routes,
       ...uploadWays.routes({ responder, cors: videoRoutes.cors }),
+      ...transcoding.routes(service),
       catalog.routes,
+      webhooks.routes,
       createRepairRoutes({ repair: repairService }),
       createRebalanceRoutes({ rebalances, membership, cluster }),
       createEventRoutes({ events, isRevoked: accounts.isRevoked, stopping }),
@@ -389,7 +425,7 @@ export async function openContext(
           rebalances.start([{ nodeId: id, state: 'active' }], { reason: `join of ${url}` }),
       }),
     ],
-    direct: [createContentRoute(videoRoutes), catalog.direct],
+    direct: [createContentRoute(videoRoutes), ...playback.direct, catalog.direct],
   });
 
   return {
@@ -399,6 +435,10 @@ export async function openContext(
     start: () => {
       accounts.start();
       catalog.start();
+      webhooks.start({
+        cluster,
+        onDisabled: (webhookId, reason) => events.record('webhook_disabled', null, { webhookId, reason }),
+      });
       sweeper.start();
       stack.use(sweeper);
       engine.start();
@@ -408,6 +448,7 @@ export async function openContext(
       backfill.start();
       stack.use(backfill);
       uploadWays.start();
+      transcoding.start();
       sha256Backfill.start();
       stack.use(sha256Backfill);
       void membership.registerAll(config.STORAGE_NODES, stopping);

@@ -9,6 +9,7 @@ import { REQUEST_ID_HEADER, requestId } from '../lib/http/request-id.ts';
 import type { Logger } from '../lib/logging/logger.ts';
 import type { Gate } from './auth/gate.ts';
 import type { Principal } from './auth/principal.ts';
+import { withoutGrant } from './auth/url-grants.ts';
 import { statusOf } from './errors.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Metrics } from './system/metrics.ts';
@@ -48,7 +49,7 @@ export interface ServerApp extends Required<Pick<HttpServerOptions, 'fetch' | 'd
 /** The whole HTTP surface: what every request meets, in order, before a feature's own routes. */
 export function createServerApp(options: ServerOptions): ServerApp {
   const app = new Hono<ServerEnv>();
-  const problems = createProblemHandlers(options.logger, statusOf);
+  const problems = createProblemHandlers(options.logger, statusOf, withoutGrant);
   app.onError(problems.onError);
   app.notFound(problems.notFound);
 

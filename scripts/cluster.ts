@@ -7,10 +7,13 @@ import { ManagedProcess } from './managed-process.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const COORDINATOR = join(ROOT, 'coordinator/main.ts');
 const STORAGE_NODE = join(ROOT, 'storage-node/main.ts');
+const WORKER = join(ROOT, 'worker/main.ts');
 
 export interface ClusterOptions {
   readonly dataDir: string;
   readonly nodeCount: number;
+  /** Transcode workers; none by default. */
+  readonly workerCount?: number;
   readonly replicas: number;
   readonly host?: string;
   /** The coordinator's port; the nodes take the following ones. 0 lets every process pick a free one. */
@@ -22,9 +25,12 @@ export interface ClusterOptions {
   /** Host name or address under which other machines reach this one. */
   readonly advertiseHost?: string | undefined;
   readonly logLevel?: string;
-  /** More environment for the coordinator and for the nodes. */
+  /** More environment for the coordinator, the nodes and the workers. */
   readonly coordinatorEnv?: Readonly<Record<string, string>>;
   readonly nodeEnv?: Readonly<Record<string, string>>;
+  readonly workerEnv?: Readonly<Record<string, string>>;
+  /** What workers run; only tests name another. */
+  readonly workerScript?: string;
   readonly onPlainLine?: (line: string) => void;
   /** Keeps the processes out of this one's process group; see ManagedProcessOptions. */
   readonly ownProcessGroups?: boolean;
@@ -32,12 +38,13 @@ export interface ClusterOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A coordinator and its storage nodes as processes of this machine. */
+/** A coordinator, its storage nodes and transcode workers as processes of this machine. */
 export class Cluster implements AsyncDisposable {
   readonly options: ClusterOptions;
   readonly secret: string;
   coordinator!: ManagedProcess;
   readonly nodes: ManagedProcess[] = [];
+  readonly workers: ManagedProcess[] = [];
 
   private constructor(options: ClusterOptions) {
     this.options = options;
@@ -58,6 +65,7 @@ export class Cluster implements AsyncDisposable {
       for (const start of starts) if (start.status === 'fulfilled') cluster.nodes.push(start.value);
       for (const start of starts) if (start.status === 'rejected') throw start.reason;
       await cluster.untilReady();
+      for (let index = 0; index < (options.workerCount ?? 0); index++) await cluster.addWorker();
       return cluster;
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
@@ -70,7 +78,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   get processes(): readonly ManagedProcess[] {
-    return [this.coordinator, ...this.nodes];
+    return [this.coordinator, ...this.nodes, ...this.workers];
   }
 
   /** Starts the coordinator, or starts it again on the same data and port. */
@@ -128,6 +136,34 @@ export class Cluster implements AsyncDisposable {
     });
   }
 
+  /** Starts a worker more; resolves with its index. */
+  async addWorker(): Promise<number> {
+    return this.workers.push(await this.#startWorker(this.workers.length)) - 1;
+  }
+
+  /** Starts a worker that was stopped or killed again. */
+  async restartWorker(index: number): Promise<void> {
+    this.workers[index] = await this.#startWorker(index);
+  }
+
+  async #startWorker(index: number): Promise<ManagedProcess> {
+    const { options } = this;
+    const name = `worker-${index + 1}`;
+    return await ManagedProcess.start({
+      name,
+      script: options.workerScript ?? WORKER,
+      logFile: join(options.dataDir, `logs/${name}.log`),
+      ownProcessGroup: options.ownProcessGroups ?? false,
+      ...(options.signal ? { signal: options.signal } : {}),
+      args: ['--coordinator', this.coordinator.url, '--name', name],
+      env: {
+        CLUSTER_SECRET: this.secret,
+        LOG_LEVEL: options.logLevel ?? 'info',
+        ...options.workerEnv,
+      },
+    });
+  }
+
   nodeDir(index: number): string {
     return join(this.options.dataDir, `node-${index + 1}`);
   }
@@ -166,8 +202,9 @@ export class Cluster implements AsyncDisposable {
     throw new Error(`The cluster did not become ready with ${upNodes} nodes up: ${last}`);
   }
 
-  /** Stops the coordinator first, so that no request meets nodes that are gone. */
+  /** Stops workers first, which hand back what they do, and the coordinator before the nodes, so that no request meets nodes that are gone. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker[Symbol.asyncDispose]()));
     await this.coordinator?.[Symbol.asyncDispose]();
     await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
   }

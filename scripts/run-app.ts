@@ -20,6 +20,8 @@ const environmentSchema = z.object({
   PORT: z.coerce.number().int().min(1).max(65_000).default(5000),
   NODES: z.coerce.number().int().min(1).max(100).default(5),
   REPLICAS: z.coerce.number().int().min(1).max(7).default(3),
+  WORKERS: z.coerce.number().int().min(0).max(100).default(1),
+  CONCURRENCY: z.string().optional(),
   NODE_CAPACITY: z.string().optional(),
   DATA_DIR: z.string().default('./data'),
   CLUSTER_SECRET: z.string().min(16, 'must have at least 16 characters').optional(),
@@ -48,6 +50,15 @@ function coordinatorEnvironment(): Record<string, string> {
   );
 }
 
+/** What was set for workers. */
+function workerEnvironment(concurrency: string | undefined): Record<string, string> {
+  const { WORKER_TOKEN } = process.env;
+  return {
+    ...(WORKER_TOKEN !== undefined && { WORKER_TOKEN }),
+    ...(concurrency !== undefined && { CONCURRENCY: concurrency }),
+  };
+}
+
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -55,24 +66,19 @@ function say(line: string): void {
 /** One for each process; they end with the stop, when the last restart is over. */
 const watches = new Set<Promise<void>>();
 
+type Part = 'coordinator' | { readonly node: number } | { readonly worker: number };
+
 /** Starts a process again that ended although nobody asked it to. */
-function watch(
-  cluster: Cluster,
-  child: ManagedProcess,
-  index: number | 'coordinator',
-  stopping: AbortSignal,
-): void {
+function watch(cluster: Cluster, child: ManagedProcess, part: Part, stopping: AbortSignal): void {
   const watching = child.exited.then(async (how) => {
     while (!stopping.aborted) {
       say(`${child.name} (pid ${child.pid}) ${how}; starting it again in ${RESTART_DELAY_MS / 1000} s.`);
       await sleep(RESTART_DELAY_MS, undefined, { signal: stopping }).catch(() => {});
       if (stopping.aborted) return;
       try {
-        if (index === 'coordinator') await cluster.startCoordinator();
-        else await cluster.restartNode(index);
-        const next = index === 'coordinator' ? cluster.coordinator : cluster.nodes[index]!;
+        const next = await startAgain(cluster, part);
         say(`${child.name} runs again (pid ${next.pid}).`);
-        watch(cluster, next, index, stopping);
+        watch(cluster, next, part, stopping);
         return;
       } catch (error) {
         if (!stopping.aborted) say(error instanceof Error ? error.message : String(error));
@@ -81,6 +87,19 @@ function watch(
   });
   watches.add(watching);
   void watching.finally(() => watches.delete(watching));
+}
+
+async function startAgain(cluster: Cluster, part: Part): Promise<ManagedProcess> {
+  if (part === 'coordinator') {
+    await cluster.startCoordinator();
+    return cluster.coordinator;
+  }
+  if ('node' in part) {
+    await cluster.restartNode(part.node);
+    return cluster.nodes[part.node]!;
+  }
+  await cluster.restartWorker(part.worker);
+  return cluster.workers[part.worker]!;
 }
 
 const stopping = new AbortController();
@@ -112,6 +131,7 @@ async function main(): Promise<void> {
   const starting = Cluster.start({
     dataDir,
     nodeCount: config.NODES,
+    workerCount: config.WORKERS,
     replicas,
     host: config.HOST,
     port: config.PORT,
@@ -124,6 +144,7 @@ async function main(): Promise<void> {
     coordinatorEnv: coordinatorEnvironment(),
     // Web pages that may use the API may send parts of direct uploads as well.
     nodeEnv: process.env.CORS_ORIGINS === undefined ? {} : { CORS_ORIGINS: process.env.CORS_ORIGINS },
+    workerEnv: workerEnvironment(config.CONCURRENCY),
     ownProcessGroups: true,
     onPlainLine: (line) => {
       token ??= SHOWN_TOKEN.exec(line)?.[1];
@@ -134,8 +155,12 @@ async function main(): Promise<void> {
   const cluster = await starting;
   watch(cluster, cluster.coordinator, 'coordinator', stopping.signal);
   for (const [index, node] of cluster.nodes.entries()) {
-    watch(cluster, node, index, stopping.signal);
+    watch(cluster, node, { node: index }, stopping.signal);
     say(`${node.name}: ${node.url} (pid ${node.pid})`);
+  }
+  for (const [index, worker] of cluster.workers.entries()) {
+    watch(cluster, worker, { worker: index }, stopping.signal);
+    say(`${worker.name}: pid ${worker.pid}`);
   }
   say(`Logs: ${join(dataDir, 'logs')}`);
   say(`OrbitVids is ready at http://${config.HOST === '0.0.0.0' ? '127.0.0.1' : config.HOST}:${config.PORT}`);

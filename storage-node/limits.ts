@@ -21,6 +21,11 @@ export const READ_PIECES = 12;
 export const SMALL_READ_PIECE_BYTES = BLOCK_BYTES;
 export const SMALL_READ_PIECES = 128;
 
+/** Clients that are sent segments at a time; one more is refused. Each holds a piece while it is slow. */
+export const SLICES_MAX = 96;
+/** While there are more than this, they are sent in the small pieces. */
+export const LARGE_PIECE_SLICES_MAX = 6;
+
 /** A read from the page cache that takes longer than this was none, or the machine has other worries. */
 export const HOT_READ_SLOW_MS = 20;
 /** After one, how long everything is read by other threads. */

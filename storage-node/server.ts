@@ -30,6 +30,7 @@ import { createRangeRoutes } from './ranges/range-routes.ts';
 import type { VideoRepository } from './repository/video-repository.ts';
 import { createScrubRoutes } from './scrub/scrub-routes.ts';
 import type { Scrubber } from './scrub/scrubber.ts';
+import { allowSliceOrigins, SliceSender } from './slices/slice-sender.ts';
 
 export interface NodeAppOptions {
   readonly repository: VideoRepository;
@@ -72,6 +73,7 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
   );
 
   allowPartOrigins(app, options.corsOrigins);
+  allowSliceOrigins(app);
   app.use(requireSignature(options.key, clock));
   app.use(async (context, next) => {
     const startedMs = clock.monotonicMs();
@@ -92,6 +94,7 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
   app.route('/', createScrubRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
   const sender = new ChunkSender({ ...options, problems });
+  const slices = new SliceSender(options);
   const lane = new GetLane({
     target: sender.target,
     answer: (request, answer) => sender.answerPlain(request, answer),
@@ -99,5 +102,5 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
     keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
     sendIdleTimeoutMs: SEND_IDLE_TIMEOUT_MS,
   });
-  return { fetch: app.fetch, direct: createDirectHandler([sender, offers], { problems }), lane };
+  return { fetch: app.fetch, direct: createDirectHandler([sender, slices, offers], { problems }), lane };
 }

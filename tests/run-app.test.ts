@@ -42,6 +42,7 @@ async function startApp(environment: Record<string, string> = {}, ...flags: stri
       PATH: process.env.PATH,
       PORT: String(port),
       NODES: '1',
+      WORKERS: '0',
       REPLICAS: '1',
       DATA_DIR: dataDir,
       ...environment,

@@ -9,6 +9,8 @@ export type Who =
   | 'anyone'
   /** Everybody, or with `ANONYMOUS_READ=off` whoever has an account. What is private only its owner gets. */
   | 'reader'
+  /** Whoever has an address with a grant in its path. */
+  | 'guest'
   /** A user, or the admin token. */
   | 'signedIn'
   /** A user who has logged in: no API key, no admin token. */
@@ -19,7 +21,9 @@ export type Who =
   | 'owner'
   | 'admin'
   /** An administrator, or a storage node that knows the cluster's secret. */
-  | 'adminOrNode';
+  | 'adminOrNode'
+  /** A transcode worker that knows the workers' token, and nobody else. */
+  | 'worker';
 
 export interface Rule {
   readonly who: Who;
@@ -32,11 +36,13 @@ export interface Rule {
 const anyone: Rule = { who: 'anyone', scope: 'videos:read' };
 const reader: Rule = { who: 'reader', scope: 'videos:read' };
 const player: Rule = { who: 'reader', scope: 'videos:read', grant: 'playback' };
+const guest: Rule = { who: 'guest', scope: 'videos:read', grant: 'playback' };
 const signedIn: Rule = { who: 'signedIn', scope: 'videos:read' };
 const account: Rule = { who: 'account', scope: 'admin' };
 const uploader: Rule = { who: 'uploader', scope: 'videos:write' };
 const owner: Rule = { who: 'owner', scope: 'videos:write' };
 const admin: Rule = { who: 'admin', scope: 'admin' };
+const worker: Rule = { who: 'worker', scope: 'admin' };
 const adminOrNode: Rule = { who: 'adminOrNode', scope: 'admin' };
 
 /** Method and path as OpenAPI writes them; paths without `/api/v1` are those at the root. */
@@ -77,6 +83,18 @@ export const ACCESS = {
   'HEAD /api/v1/videos/{id}/content': player,
   'POST /api/v1/videos/{id}/playback-url': reader,
 
+  'GET /api/v1/videos/{id}/hls/master.m3u8': player,
+  'GET /api/v1/videos/{id}/hls/{rendition}/index.m3u8': player,
+  'GET /api/v1/videos/{id}/hls/{rendition}/init-{piece}.mp4': player,
+  'GET /api/v1/videos/{id}/hls/{rendition}/{number}.m4s': player,
+  'GET /api/v1/videos/{id}/hls/captions/{name}/index.m3u8': player,
+  'GET /api/v1/videos/{id}/hls/captions/{name}/captions.vtt': player,
+  'GET /api/v1/videos/{id}/poster.jpg': player,
+  'GET /api/v1/videos/{id}/storyboard.vtt': player,
+  'GET /api/v1/videos/{id}/storyboard-{number}.jpg': player,
+  'GET /api/v1/videos/{id}/preview.webp': player,
+  'GET /api/v1/playback/{grant}/{id}/{path}': guest,
+
   'GET /api/v1/videos/{id}/attachments': reader,
   'GET /api/v1/videos/{id}/attachments/{name}': player,
   'PUT /api/v1/videos/{id}/attachments/{name}': owner,
@@ -85,6 +103,21 @@ export const ACCESS = {
   'POST /api/v1/videos/import': uploader,
   'GET /api/v1/imports/{id}': uploader,
   'DELETE /api/v1/imports/{id}': uploader,
+
+  'POST /api/v1/videos/{id}/transcode': owner,
+  // Whose a job is, its handlers ask; somebody else's is not there.
+  'GET /api/v1/jobs': signedIn,
+  'GET /api/v1/jobs/{id}': signedIn,
+  'POST /api/v1/jobs/{id}/retry': uploader,
+  'POST /api/v1/jobs/{id}/cancel': uploader,
+  'GET /api/v1/workers': admin,
+  'POST /api/v1/workers/lease': worker,
+  'POST /api/v1/workers/tasks/{id}/heartbeat': worker,
+  'POST /api/v1/workers/tasks/{id}/outputs': worker,
+  'PUT /api/v1/workers/tasks/{id}/outputs/{name}': worker,
+  'POST /api/v1/workers/tasks/{id}/complete': worker,
+  'POST /api/v1/workers/tasks/{id}/fail': worker,
+  'POST /api/v1/workers/tasks/{id}/release': worker,
 
   // Whose an upload is, its handlers ask; somebody else's is not there.
   'POST /api/v1/uploads': uploader,
@@ -97,6 +130,18 @@ export const ACCESS = {
   'GET /api/v1/uploads/direct/{id}': uploader,
   'DELETE /api/v1/uploads/direct/{id}': uploader,
   'POST /api/v1/uploads/direct/{id}/complete': uploader,
+
+  // Whose a webhook is, its handlers ask as well.
+  'GET /api/v1/webhooks': uploader,
+  'POST /api/v1/webhooks': uploader,
+  'GET /api/v1/webhooks/{id}': uploader,
+  'PATCH /api/v1/webhooks/{id}': uploader,
+  'DELETE /api/v1/webhooks/{id}': uploader,
+  'POST /api/v1/webhooks/{id}/rotate-secret': uploader,
+  'POST /api/v1/webhooks/{id}/test': uploader,
+  'POST /api/v1/webhooks/{id}/replay': uploader,
+  'GET /api/v1/webhooks/{id}/deliveries': uploader,
+  'POST /api/v1/webhooks/{id}/deliveries/{deliveryId}/replay': uploader,
 
   'GET /api/v1/movies': reader,
   'POST /api/v1/movies': admin,
@@ -142,13 +187,29 @@ export function ruleOf(operation: Operation): Rule {
 /** `GET /videos/{id}` as its method and the pattern that Hono matches. */
 export function partsOf(operation: Operation): { readonly method: string; readonly pattern: string } {
   const [method, path] = operation.split(' ') as [string, string];
-  return { method, pattern: path.replaceAll(/\{(\w+)\}/g, ':$1') };
+  return { method, pattern: path.split('/').map(patternOf).join('/') };
+}
+
+/** Of one segment. Where a parameter is only a part of it, or has slashes in it, Hono is told by an expression. */
+function patternOf(segment: string): string {
+  if (segment === ALL_THE_REST) return ':path{.+}';
+  const name = /\{(\w+)\}/.exec(segment)?.[1];
+  if (name === undefined) return segment;
+  return segment === `{${name}}` ? `:${name}` : `:${name}{${expressionOf(segment)}}`;
+}
+
+const ALL_THE_REST = '{path}';
+
+function expressionOf(path: string): string {
+  return path
+    .replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&')
+    .replaceAll(ALL_THE_REST, '.+')
+    .replaceAll(/\{\w+\}/g, '[^/]+');
 }
 
 const PATHS: readonly { readonly method: string; readonly path: RegExp }[] = OPERATIONS.map((operation) => {
   const [method, path] = operation.split(' ') as [string, string];
-  const source = path.replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/\{\w+\}/g, '[^/]+');
-  return { method, path: new RegExp(`^${source}$`) };
+  return { method, path: new RegExp(`^${expressionOf(path)}$`) };
 });
 
 /** The methods that the path answers, as for `Allow` (RFC 9110): HEAD with GET, OPTIONS below `/api/`; none if it does not exist. */

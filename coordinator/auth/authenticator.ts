@@ -10,7 +10,7 @@ import { accessTokenOf, isSameOrigin } from './cookies.ts';
 import { type Authenticator, bearerOf, type Credentials, invalidToken } from './gate.ts';
 import { VERIFIED_TOKENS_MAX } from './limits.ts';
 import { NOBODY, OPERATOR, type Principal, type UserPrincipal } from './principal.ts';
-import type { UrlGrants } from './url-grants.ts';
+import { carriesGrant, type UrlGrants } from './url-grants.ts';
 
 export interface AuthenticatorOptions {
   readonly state: Pick<AuthState, 'current' | 'adminTokenHash' | 'revocations'>;
@@ -18,6 +18,7 @@ export interface AuthenticatorOptions {
   readonly apiKeys: ApiKeyCache;
   readonly grants: UrlGrants;
   readonly identifyNode: NonNullable<Authenticator['identifyNode']>;
+  readonly identifyWorker: NonNullable<Authenticator['identifyWorker']>;
   readonly clock: Clock;
 }
 
@@ -27,6 +28,7 @@ export interface AuthenticatorOptions {
  */
 export class RequestAuthenticator implements Authenticator {
   readonly identifyNode: NonNullable<Authenticator['identifyNode']>;
+  readonly identifyWorker: NonNullable<Authenticator['identifyWorker']>;
   readonly #options: AuthenticatorOptions;
   /** In the order in which they came. */
   readonly #verified = new Map<string, VerifiedToken>();
@@ -34,6 +36,7 @@ export class RequestAuthenticator implements Authenticator {
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
     this.identifyNode = options.identifyNode;
+    this.identifyWorker = options.identifyWorker;
   }
 
   identify({ method, headers }: Credentials): Principal | Promise<Principal> {
@@ -47,7 +50,7 @@ export class RequestAuthenticator implements Authenticator {
   }
 
   async admitGuest(scope: string, target: string): Promise<Principal | undefined> {
-    if (!target.includes('x-grant=')) return undefined;
+    if (!carriesGrant(target)) return undefined;
     await this.#options.state.current();
     return this.#options.grants.admit(scope, target);
   }

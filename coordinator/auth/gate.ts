@@ -3,7 +3,7 @@ import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
 import { methodsAt, OPERATIONS, type Operation, partsOf, type Rule, ruleOf } from './access.ts';
-import { isAdmin, NOBODY, NODE, type Principal } from './principal.ts';
+import { isAdmin, NOBODY, NODE, type Principal, WORKER } from './principal.ts';
 
 /** Of a request: what is said about who makes it. */
 export interface Credentials {
@@ -29,6 +29,8 @@ export interface Authenticator {
   ): Principal | undefined | Promise<Principal | undefined>;
   /** Whether a storage node signed the request; undefined when nobody did. Throws `unauthorized` for a bad signature. */
   identifyNode?(method: string, target: string): boolean | undefined;
+  /** Whether the Authorization header is a transcode worker's. */
+  identifyWorker?(authorization: string | undefined): boolean;
 }
 
 export interface GateOptions {
@@ -63,6 +65,9 @@ export class Gate {
     }
     if (rule.who === 'adminOrNode' && authenticator.identifyNode?.(credentials.method, credentials.target)) {
       return NODE;
+    }
+    if (rule.who === 'worker' && authenticator.identifyWorker?.(credentials.headers.authorization)) {
+      return WORKER;
     }
     const principal = await authenticator.identify(credentials);
     this.#check(rule, principal);
@@ -100,6 +105,7 @@ export class Gate {
   }
 
   #check({ who, scope }: Rule, principal: Principal): void {
+    if (who === 'guest') throw invalidToken('The address carries no grant.');
     if (principal.kind === 'nobody') {
       if (who === 'reader' && this.#options.anonymousRead) return;
       throw unauthorized('This needs an account or a token: Authorization: Bearer <token>.', CHALLENGE);
@@ -124,6 +130,8 @@ function mayCall(who: Rule['who'], principal: Principal): boolean {
     case 'signedIn':
     case 'owner':
       return true;
+    case 'guest':
+      return principal.kind === 'guest';
     case 'account':
       return principal.kind === 'user' && principal.sessionId !== null;
     case 'uploader':
@@ -131,6 +139,8 @@ function mayCall(who: Rule['who'], principal: Principal): boolean {
     case 'admin':
     case 'adminOrNode':
       return isAdmin(principal);
+    case 'worker':
+      return false;
   }
 }
 

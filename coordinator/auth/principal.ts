@@ -14,6 +14,8 @@ export type Principal =
   | { readonly kind: 'guest' }
   /** A storage node of this cluster. */
   | { readonly kind: 'node' }
+  /** A transcode worker of this cluster. */
+  | { readonly kind: 'worker' }
   /** Has the admin token. */
   | { readonly kind: 'operator' }
   | UserPrincipal;
@@ -33,6 +35,7 @@ export interface UserPrincipal {
 export const NOBODY: Principal = Object.freeze({ kind: 'nobody' });
 export const GUEST: Principal = Object.freeze({ kind: 'guest' });
 export const NODE: Principal = Object.freeze({ kind: 'node' });
+export const WORKER: Principal = Object.freeze({ kind: 'worker' });
 export const OPERATOR: Principal = Object.freeze({ kind: 'operator' });
 
 /** Whether everything is theirs to read and change. */

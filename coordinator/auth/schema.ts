@@ -7,8 +7,6 @@ import {
   AUDIT_LENGTH_DEFAULT,
   AUDIT_LENGTH_MAX,
   EMAIL_LENGTH_MAX,
-  GRANT_LIFETIME_S_DEFAULT,
-  GRANT_LIFETIME_S_MAX,
   NAME_LENGTH_MAX,
   PASSWORD_LENGTH_MAX,
   PASSWORD_LENGTH_MIN,
@@ -165,16 +163,6 @@ export const auditListSchema = z.object({
     .describe('The `nextCursor` of the page before.'),
 });
 
-/** `POST /videos/{id}/playback-url`. */
-export const playbackSchema = z.strictObject({
-  expiresInS: z
-    .int()
-    .min(1)
-    .max(GRANT_LIFETIME_S_MAX)
-    .default(GRANT_LIFETIME_S_DEFAULT)
-    .describe('How long the address is good, seconds.'),
-});
-
 // What the API answers with.
 
 export const userSchema = z.object({
@@ -253,8 +241,6 @@ export const auditListJsonSchema = z.object({
   items: z.array(auditEventSchema),
   nextCursor: z.string().nullable(),
 });
-
-export const playbackAnswerSchema = z.object({ url: z.string(), expiresAt: z.iso.datetime() });
 
 /** `GET /.well-known/jwks.json` (RFC 7517). */
 export const keySetSchema = z.object({

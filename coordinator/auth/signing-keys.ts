@@ -1,15 +1,9 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPair,
-  type KeyObject,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { type Selectable, sql } from 'kysely';
 import type { Clock } from '../../lib/clock/clock.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
+import { seal, unseal } from '../../lib/signing/seal.ts';
 import type { SigningKey } from '../../lib/signing/signed-url.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import type { SigningKeysTable } from '../database/schema.ts';
@@ -19,9 +13,6 @@ import {
   SIGNING_KEY_LIFETIME_MS,
   SIGNING_KEY_RETENTION_MS,
 } from './limits.ts';
-
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
 
 /** A key as it is published (RFC 7517). */
 export interface PublishedKey {
@@ -197,27 +188,17 @@ function isDue(keys: ReadonlyMap<string, KnownKey>, nowMs: number): boolean {
   return latest.activeAtMs <= nowMs && nowMs - latest.activeAtMs >= SIGNING_KEY_LIFETIME_MS;
 }
 
-/** AES-256-GCM, bound to the key's id: 12 bytes of nonce, 16 of tag, then the key in PKCS #8. */
+/** See `seal`; the key in PKCS #8. */
 export function sealKey(
   sealingKey: SigningKey,
   privateKey: KeyObject,
   id: string,
   randomBytes: (count: number) => Uint8Array,
 ): Buffer {
-  const iv = randomBytes(IV_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', sealingKey, iv).setAAD(Buffer.from(id));
-  const der = privateKey.export({ type: 'pkcs8', format: 'der' });
-  const sealed = Buffer.concat([cipher.update(der), cipher.final()]);
-  return Buffer.concat([iv, cipher.getAuthTag(), sealed]);
+  return seal(sealingKey, privateKey.export({ type: 'pkcs8', format: 'der' }), id, randomBytes);
 }
 
 /** Throws when it was sealed with another key or altered. */
 export function openKey(sealingKey: SigningKey, sealed: Uint8Array, id: string): KeyObject {
-  const decipher = createDecipheriv('aes-256-gcm', sealingKey, sealed.subarray(0, IV_BYTES), {
-    authTagLength: TAG_BYTES,
-  })
-    .setAAD(Buffer.from(id))
-    .setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
-  const der = Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]);
-  return createPrivateKey({ key: der, type: 'pkcs8', format: 'der' });
+  return createPrivateKey({ key: unseal(sealingKey, sealed, id), type: 'pkcs8', format: 'der' });
 }

@@ -14,6 +14,20 @@ export interface UrlGrantsOptions {
   readonly clock: Clock;
 }
 
+/** Where the grant is in the path: so addresses that are relative to such a one carry it as well. */
+const IN_PATH = /^\/api\/v1\/playback\/([^/?]+)(\/[^?]*)/;
+
+/** A path as it may be logged. */
+export function withoutGrant(path: string): string {
+  const grant = IN_PATH.exec(path)?.[1];
+  return grant === undefined ? path : path.replace(grant, '-');
+}
+
+/** Cheap; what it is worth `UrlGrants.admit` says. */
+export function carriesGrant(target: string): boolean {
+  return target.includes(`${GRANT_PARAMETER}=`) || IN_PATH.test(target);
+}
+
 /** Addresses that open something without an account, given out by those who may open it themselves. */
 export class UrlGrants {
   readonly #options: UrlGrantsOptions;
@@ -24,33 +38,32 @@ export class UrlGrants {
     this.#options = options;
   }
 
-  /** The path (without a query) as an address, and until when it is good. */
+  /** A grant by itself; the path (without a query) as an address that carries it; and until when it is good. */
   issue(wanted: {
     readonly scope: string;
     readonly path: string;
     readonly prefix: string;
     readonly lifetimeS: number;
     readonly issuer: Principal;
-  }): { readonly url: string; readonly expiresAt: Date } {
+  }): { readonly grant: string; readonly url: string; readonly expiresAt: Date } {
     const { keys, clock } = this.#options;
     const { scope, path, prefix, lifetimeS, issuer } = wanted;
     const { id } = keys.signer();
     const expiresAtS = Math.floor(clock.nowMs() / 1000) + lifetimeS;
-    const value = signGrant(this.#keyOf(id)!, id, {
+    const grant = signGrant(this.#keyOf(id)!, id, {
       scope,
       prefix,
       expiresAtS,
       issuer: issuer.kind === 'user' ? issuer : undefined,
     });
-    return { url: `${path}?${GRANT_PARAMETER}=${value}`, expiresAt: new Date(expiresAtS * 1000) };
+    return { grant, url: `${path}?${GRANT_PARAMETER}=${grant}`, expiresAt: new Date(expiresAtS * 1000) };
   }
 
   /** Undefined when the target carries no grant. Throws `unauthorized` for one that does not open it. */
   admit(scope: string, target: string): Principal | undefined {
-    if (!target.includes(`${GRANT_PARAMETER}=`)) return undefined;
-    const [path, query] = target.split('?', 2) as [string, string?];
-    const value = new URLSearchParams(query).get(GRANT_PARAMETER);
-    if (value === null) return undefined;
+    const asked = readTarget(target);
+    if (asked === undefined) return undefined;
+    const { path, value } = asked;
     const nowS = this.#options.clock.nowMs() / 1000;
     const verdict = verifyGrant((id) => this.#keyOf(id), value, { scope, path, nowS });
     if (!verdict.ok) throw invalidToken(`The signed address is not valid: ${verdict.reason}.`);
@@ -71,4 +84,13 @@ export class UrlGrants {
     }
     return key;
   }
+}
+
+/** The grant that a target carries, and the path that it has to open: of a path with a grant in it, that without it. */
+function readTarget(target: string): { readonly path: string; readonly value: string } | undefined {
+  const inPath = IN_PATH.exec(target);
+  if (inPath !== null) return { path: `/api/v1/videos${inPath[2]}`, value: inPath[1]! };
+  const [path, query] = target.split('?', 2) as [string, string?];
+  const value = query === undefined ? null : new URLSearchParams(query).get(GRANT_PARAMETER);
+  return value === null ? undefined : { path, value };
 }

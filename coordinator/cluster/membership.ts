@@ -11,7 +11,7 @@ import { ClusterRepository } from './cluster-repository.ts';
 import { LayoutRepository } from './layout-repository.ts';
 import { HEALTH_TIMEOUT_MS, REGISTER_RETRY_MS, WEIGHT_DEFAULT, ZONE_DEFAULT } from './limits.ts';
 import { foreignCluster, type NodeProbe } from './node-probe.ts';
-import { NodeRepository, type RegisteredNode } from './node-repository.ts';
+import { NodeRepository, type OnNodeState, type RegisteredNode } from './node-repository.ts';
 import { countRanges } from './range-counts.ts';
 import { RingRepository } from './ring-repository.ts';
 
@@ -23,6 +23,8 @@ export interface MembershipOptions {
   readonly logger: Logger;
   /** Called for each node that became one of this cluster, or changed, and was not merely registered again. */
   readonly onRegistered?: (node: RegisteredNode) => void;
+  /** Told, in their transactions, of nodes that get another state. */
+  readonly onNodeState?: OnNodeState;
   /** The first layout is made when this many nodes are registered. */
   readonly bootstrapNodes: number;
 }
@@ -48,7 +50,7 @@ export class Membership {
     const { kysely } = options.database;
     this.#options = options;
     this.#clusters = new ClusterRepository(kysely);
-    this.#nodes = new NodeRepository(kysely);
+    this.#nodes = new NodeRepository(kysely, options.onNodeState);
     this.#layouts = new LayoutRepository(kysely);
     this.#rings = new RingRepository(kysely);
   }

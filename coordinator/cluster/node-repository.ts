@@ -25,12 +25,24 @@ export type NewNode = Omit<
   'state' | 'dataId' | 'quarantinedCount' | 'registeredAt' | 'lastSeenAt'
 >;
 
+/**
+ * Called in the transaction in which a node gets another state (`from` is null for a new one), and to use nothing but that
+ * transaction. What it does is committed with the change or not at all; when it rejects, nothing changes.
+ */
+export type OnNodeState = (
+  transaction: Transaction,
+  node: Pick<RegisteredNode, 'id' | 'url' | 'zone'>,
+  change: { readonly from: NodeState | null; readonly to: NodeState },
+) => Promise<void>;
+
 /** Registered nodes. Rows are never deleted, so an old layout's members keep their names. */
 export class NodeRepository {
   readonly #database: Database;
+  readonly #onState: OnNodeState | undefined;
 
-  constructor(database: Database) {
+  constructor(database: Database, onState?: OnNodeState) {
     this.#database = database;
+    this.#onState = onState;
   }
 
   /** Every node, the removed ones included, by time of registration. */
@@ -70,6 +82,7 @@ export class NodeRepository {
       .insertInto('nodes')
       .values({ id, url, zone, weight, capacity_bytes: capacityBytes, state: 'joined' })
       .execute();
+    await this.#onState?.(transaction, node, { from: null, to: 'joined' });
   }
 
   /** The node answered just now, and this is what it is. */
@@ -91,11 +104,16 @@ export class NodeRepository {
   }
 
   async setState(transaction: Transaction, ids: readonly string[], state: NodeState): Promise<void> {
-    await transaction
-      .updateTable('nodes')
-      .set({ state })
-      .where('id', '=', sql<string>`any(${[...ids]}::uuid[])`)
-      .execute();
+    if (ids.length === 0) return;
+    const isAmong = sql<boolean>`id = any(${[...ids]}::uuid[])`;
+    const before = this.#onState
+      ? await transaction.selectFrom('nodes').selectAll().where(isAmong).orderBy('id').forUpdate().execute()
+      : [];
+    await transaction.updateTable('nodes').set({ state }).where(isAmong).execute();
+    for (const row of before) {
+      if (row.state === state) continue;
+      await this.#onState!(transaction, nodeOf(row), { from: row.state, to: state });
+    }
   }
 
   /** Notes that the nodes answer now. */

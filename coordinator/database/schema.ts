@@ -1,6 +1,11 @@
 import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } from 'kysely';
+import type { Probe, SegmentPlan, TaskKind } from '../../lib/worker-api/tasks.ts';
 import type { ImportState } from '../imports/schema.ts';
+import type { Rendition, RenditionOrigin } from '../renditions/rendition.ts';
+import type { JobState, TaskSpec } from '../transcode/job.ts';
 import type { AttachmentKind } from '../videos/attachment.ts';
+import type { MediaStatus } from '../videos/video-media.ts';
+import type { WebhookDeliveryState, WebhookDisabledReason, WebhookScope } from '../webhooks/schema.ts';
 
 /**
  * The tables as Kysely sees them. On both engines bigint arrives as a number (never beyond 2^53-1), timestamps
@@ -17,6 +22,15 @@ export interface Schema {
   direct_uploads: DirectUploadsTable;
   direct_parts: DirectPartsTable;
   attachments: AttachmentsTable;
+  renditions: RenditionsTable;
+  rendition_pieces: RenditionPiecesTable;
+  pictures: PicturesTable;
+  video_media: VideoMediaTable;
+  transcode_jobs: TranscodeJobsTable;
+  transcode_tasks: TranscodeTasksTable;
+  transcode_outputs: TranscodeOutputsTable;
+  transcode_renditions: TranscodeRenditionsTable;
+  transcode_workers: TranscodeWorkersTable;
   idempotency_keys: IdempotencyKeysTable;
   imports: ImportsTable;
   leases: LeasesTable;
@@ -46,6 +60,11 @@ export interface Schema {
   movie_changes: MovieChangesTable;
   movie_imports: MovieImportsTable;
   movie_import_updates: MovieImportUpdatesTable;
+  webhook_endpoints: WebhookEndpointsTable;
+  webhook_secrets: WebhookSecretsTable;
+  webhook_events: WebhookEventsTable;
+  webhook_deliveries: WebhookDeliveriesTable;
+  webhook_node_health: WebhookNodeHealthTable;
 }
 
 /** Exactly one row, from the first start on. */
@@ -221,6 +240,124 @@ export interface AttachmentsTable {
   size: number;
   sha256: Uint8Array;
   created_at: Generated<Date>;
+}
+
+/** Where videos can be played from: all that is derived of one goes with it, in one transaction. */
+export interface RenditionsTable {
+  id: string;
+  video_id: string;
+  name: string;
+  kind: 'video' | 'audio';
+  origin: RenditionOrigin;
+  media: ColumnType<Rendition['media'], string, string>;
+  is_ready: Generated<boolean>;
+  created_at: Generated<Date>;
+}
+
+export interface RenditionPiecesTable {
+  rendition_id: string;
+  index: number;
+  object_id: string;
+  init: Uint8Array;
+  timescale: number;
+  durations: number[];
+  lengths: number[];
+  served_lengths: number[] | null;
+}
+
+export interface PicturesTable {
+  object_id: string;
+  video_id: string;
+  name: string;
+  content_type: string;
+  width: number | null;
+  height: number | null;
+  created_at: Generated<Date>;
+}
+
+/** One row a video, made by a trigger with it. */
+export interface VideoMediaTable {
+  video_id: string;
+  status: Generated<MediaStatus>;
+  reason: string | null;
+  /** The latest; null when none has been made yet. */
+  job_id: string | null;
+  probe: ColumnType<Probe | null, string | null, string | null>;
+  updated_at: Generated<Date>;
+}
+
+/** One row for each transcoding of a video. */
+export interface TranscodeJobsTable {
+  id: string;
+  video_id: string;
+  state: Generated<JobState>;
+  /** Somebody waits for it; the others come after all of these. */
+  is_urgent: Generated<boolean>;
+  reason: string | null;
+  probe: ColumnType<Probe | null, string | null, string | null>;
+  plan: ColumnType<SegmentPlan | null, string | null, string | null>;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  finished_at: Date | null;
+}
+
+export interface TranscodeTasksTable {
+  id: string;
+  job_id: string;
+  kind: TaskKind;
+  spec: ColumnType<TaskSpec, string, string>;
+  /** Names of those that need it. */
+  renditions: Generated<string[]>;
+  state: Generated<JobState>;
+  /** Lower ones first. */
+  priority: number;
+  /** Its share of the job's work, against the other tasks'. */
+  weight: number;
+  progress: Generated<number>;
+  /** That failed, or whose worker was lost. */
+  attempts: Generated<number>;
+  /** Grows with every lease: a late worker can commit nothing. */
+  fence: Generated<number>;
+  worker_id: string | null;
+  worker_name: string | null;
+  /** Of the latest attempt that failed. */
+  reason: string | null;
+  due_at: Generated<Date>;
+  lease_expires_at: Date | null;
+  created_at: Generated<Date>;
+  started_at: Date | null;
+  finished_at: Date | null;
+}
+
+/** Objects that leased tasks write; when they are committed, their rows go. */
+export interface TranscodeOutputsTable {
+  object_id: string;
+  task_id: string;
+  fence: number;
+  name: string;
+  content_type: string;
+  size: Generated<number>;
+  chunk_count: Generated<number>;
+}
+
+export interface TranscodeRenditionsTable {
+  job_id: string;
+  name: string;
+  kind: 'video' | 'audio';
+  rendition_id: string;
+  pieces: number;
+  pieces_done: Generated<number>;
+  /** Whether `renditions` has it, with its first piece. */
+  is_created: Generated<boolean>;
+  is_published: Generated<boolean>;
+}
+
+export interface TranscodeWorkersTable {
+  id: string;
+  name: string;
+  concurrency: number;
+  started_at: Generated<Date>;
+  seen_at: Generated<Date>;
 }
 
 export interface LeasesTable {
@@ -542,6 +679,80 @@ export interface QuotaReservationsTable {
   owner_id: string;
   bytes: number;
   videos: number;
+}
+
+export interface WebhookEndpointsTable {
+  id: string;
+  /** Whose it is; null for the operator's. */
+  owner_id: string | null;
+  /** `own`: events of the owner's videos. */
+  scope: WebhookScope;
+  url: string;
+  description: string;
+  /** Null: all. */
+  event_types: string[] | null;
+  enabled: Generated<boolean>;
+  disabled_reason: WebhookDisabledReason | null;
+  /** Nothing has arrived there since; null when the last attempt did. */
+  failing_since: Date | null;
+  /** It has asked to be left alone until then. */
+  paused_until: Date | null;
+  /** Grows with every change of what its owner sets; the entity tag is made of it. */
+  version: Generated<number>;
+  created_at: Generated<Date>;
+  updated_at: Generated<Date>;
+}
+
+/** What an endpoint's deliveries are signed with: one without expiry, and those that it took the place of. */
+export interface WebhookSecretsTable {
+  id: string;
+  endpoint_id: string;
+  /** See `seal`. */
+  sealed: Uint8Array;
+  created_at: Generated<Date>;
+  expires_at: Date | null;
+}
+
+/** What happened and some endpoint wanted to know; kept for a while. */
+export interface WebhookEventsTable {
+  id: string;
+  type: string;
+  /** JSON, as it is sent, byte by byte. */
+  payload: string;
+  created_at: Generated<Date>;
+}
+
+/** An event on its way to an endpoint, which may be gone by now. */
+export interface WebhookDeliveriesTable {
+  id: string;
+  endpoint_id: string;
+  event_id: string;
+  state: WebhookDeliveryState;
+  /** Begun so often, and so often since it was last asked for: the schedule goes by the latter. */
+  attempts: Generated<number>;
+  tries: Generated<number>;
+  /** Not to be tried before. */
+  due_at: Date;
+  /** The coordinator that tries it, until the lease runs out. */
+  holder: string | null;
+  lease_expires_at: Date | null;
+  attempted_at: Date | null;
+  /** Of the last attempt; null when there was no answer. */
+  status_code: number | null;
+  error: string | null;
+  /** The beginning of the answer's body. */
+  response: string | null;
+  duration_ms: number | null;
+  created_at: Generated<Date>;
+}
+
+/** What endpoints were last told of nodes; one without a row is up. */
+export interface WebhookNodeHealthTable {
+  node_id: string;
+  health: 'up' | 'down';
+  /** The coordinator that saw it. */
+  seen_by: string;
+  changed_at: Date;
 }
 
 /** Written as text, read as what it says. */

@@ -14,6 +14,8 @@ export interface AddressGuardOptions {
   readonly allowPrivate: boolean;
   /** Null: any. */
   readonly ports: ReadonlySet<number> | null;
+  /** What refusals are called; `import_refused` by default. */
+  readonly refusal?: ErrorCode;
 }
 
 /**
@@ -29,20 +31,20 @@ export class AddressGuard {
 
   /**
    * The URL, if its scheme, port and address (when it names one instead of a host) are allowed; to be asked for every
-   * redirect as well. Throws `import_refused`.
+   * redirect as well. Throws the refusal.
    */
   check(text: string, base?: URL): URL {
     const url = text.length <= URL_LENGTH_MAX ? URL.parse(text, base?.href) : null;
-    if (url === null) throw refused('This is no URL.');
+    if (url === null) throw this.#refused('This is no URL.');
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
-      throw refused('Only http and https URLs are fetched.');
+      throw this.#refused('Only http and https URLs are allowed.');
     if (base?.protocol === 'https:' && url.protocol === 'http:') {
-      throw refused('The server redirects from https to http.');
+      throw this.#refused('The server redirects from https to http.');
     }
     if (url.username !== '' || url.password !== '')
-      throw refused('URLs with a user or password are not fetched.');
+      throw this.#refused('URLs with a user or password are not allowed.');
     const port = Number(url.port || (url.protocol === 'http:' ? 80 : 443));
-    if (this.#options.ports?.has(port) === false) throw refused(`Port ${port} is not fetched from.`);
+    if (this.#options.ports?.has(port) === false) throw this.#refused(`Port ${port} is not allowed.`);
     const host = url.hostname.replace(/^\[|\]$/g, '');
     if (isIP(host) !== 0) this.#assertAllowed(host);
     return url;
@@ -64,13 +66,17 @@ export class AddressGuard {
     // One that is not allowed among others says that somebody tries something.
     for (const { address } of all) this.#assertAllowed(address);
     const wanted = family === 4 || family === 6 ? all.filter((found) => found.family === family) : all;
-    if (wanted.length === 0) throw refused('The host of the URL has no address.');
+    if (wanted.length === 0) throw this.#refused('The host of the URL has no address.');
     return wanted;
   }
 
   #assertAllowed(address: string): void {
     if (this.#options.allowPrivate || isPublic(address)) return;
-    throw refused('The address of the URL is not a public one.');
+    throw this.#refused('The address of the URL is not a public one.');
+  }
+
+  #refused(message: string): AppError {
+    return new AppError<ErrorCode>(this.#options.refusal ?? 'import_refused', message);
   }
 }
 
@@ -84,8 +90,4 @@ export function isPublic(text: string): boolean {
   if (address.range() !== 'unicast') return false;
   // Global unicast is 2000::/3; what lies outside and has no name yet is for nobody to use.
   return address.kind() === 'ipv4' || (address.toByteArray()[0]! & 0xe0) === 0x20;
-}
-
-function refused(message: string): AppError {
-  return new AppError<ErrorCode>('import_refused', message);
 }

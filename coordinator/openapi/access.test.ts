@@ -3,7 +3,9 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ADMIN_TOKEN, Coordinators, type Session } from '../test-support/coordinators.ts';
+import { deriveWorkerToken } from '../../lib/worker-api/worker-token.ts';
+import { OPERATIONS, partsOf } from '../auth/access.ts';
+import { ADMIN_TOKEN, CLUSTER_SECRET, Coordinators, type Session } from '../test-support/coordinators.ts';
 import { TokenForge } from '../test-support/forged-tokens.ts';
 import { documentedFetch } from './test-support/documented-answers.ts';
 
@@ -11,7 +13,17 @@ import { documentedFetch } from './test-support/documented-answers.ts';
  * Walks the OpenAPI document and tries every operation as everybody. Who may call what is said here once more, in other
  * words than in `auth/access.ts`, so that a slip there is found.
  */
-type Who = 'anyone' | 'reader' | 'signedIn' | 'account' | 'uploader' | 'owner' | 'admin' | 'adminOrNode';
+type Who =
+  | 'anyone'
+  | 'reader'
+  | 'guest'
+  | 'signedIn'
+  | 'account'
+  | 'uploader'
+  | 'owner'
+  | 'admin'
+  | 'adminOrNode'
+  | 'worker';
 
 function expectedWho(method: string, path: string): Who {
   if (!path.startsWith('/api/v1/')) return 'anyone';
@@ -21,10 +33,16 @@ function expectedWho(method: string, path: string): Who {
   if (rest.startsWith('/api-keys') || rest === '/auth/password') return 'account';
   if (rest === '/auth/me') return 'signedIn';
   if (rest.startsWith('/auth/')) return 'anyone';
+  if (rest === '/workers') return 'admin';
+  if (rest.startsWith('/workers/')) return 'worker';
+  if (rest.startsWith('/jobs')) return method === 'GET' ? 'signedIn' : 'uploader';
+  if (rest.endsWith('/transcode')) return 'owner';
   if (rest === '/videos' && method === 'POST') return 'uploader';
   if (rest.startsWith('/uploads') || rest.startsWith('/imports') || rest === '/videos/import')
     return 'uploader';
+  if (rest.startsWith('/webhooks')) return 'uploader';
   if (/^\/(movies|genres)\b/.test(rest)) return method === 'GET' ? 'reader' : 'admin';
+  if (rest.startsWith('/playback/')) return 'guest';
   if (/^\/videos\b/.test(rest)) return ['PATCH', 'PUT', 'DELETE'].includes(method) ? 'owner' : 'reader';
   throw new Error(`nobody has said who may ${method} ${path}`);
 }
@@ -36,12 +54,14 @@ type Actor = (typeof ACTORS)[number];
 const ADMITTED: Readonly<Record<Who, readonly Actor[]>> = {
   anyone: ACTORS,
   reader: ['nobody', 'viewer', 'other', 'owner', 'admin', 'operator', 'readKey'],
+  guest: [],
   signedIn: ['viewer', 'other', 'owner', 'admin', 'operator', 'readKey'],
   account: ['viewer', 'other', 'owner', 'admin'],
   uploader: ['other', 'owner', 'admin', 'operator', 'writeKey'],
   owner: ['owner', 'admin', 'operator', 'writeKey'],
   admin: ['admin', 'operator'],
   adminOrNode: ['admin', 'operator'],
+  worker: [],
 };
 
 interface OperationOf {
@@ -50,6 +70,7 @@ interface OperationOf {
   readonly who: Who;
 }
 
+const workerToken = deriveWorkerToken(CLUSTER_SECRET);
 let world: Coordinators;
 let operations: OperationOf[];
 let document: { paths: Record<string, Record<string, Record<string, unknown>>> };
@@ -88,22 +109,30 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
+/** With something for each parameter. */
+function pathOf(path: string, id: string): string {
+  const values: Readonly<Record<string, string>> = {
+    id,
+    name: 'en.vtt',
+    rendition: uuidv7(),
+    path: 'poster.jpg',
+  };
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '0');
+}
+
 /** Status and code of the answer; what it streams is not waited for. */
 async function send({ method, path }: OperationOf, token: string | undefined, id: string) {
   const stop = new AbortController();
   const hasBody = ['POST', 'PATCH'].includes(method);
-  const response = await documentedFetch(
-    world.urls[0]! + path.replace('{id}', id).replace('{name}', 'en.vtt'),
-    {
-      method,
-      signal: stop.signal,
-      headers: {
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(hasBody && { 'content-type': 'application/json' }),
-      },
-      ...(hasBody && { body: '{}' }),
+  const response = await documentedFetch(world.urls[0]! + pathOf(path, id), {
+    method,
+    signal: stop.signal,
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(hasBody && { 'content-type': 'application/json' }),
     },
-  );
+    ...(hasBody && { body: '{}' }),
+  });
   const isProblem = response.headers.get('content-type') === 'application/problem+json';
   const code = isProblem && method !== 'HEAD' ? ((await response.json()) as { code: string }).code : '';
   stop.abort();
@@ -128,8 +157,14 @@ const isFateful = ({ path }: OperationOf, actor: Actor) =>
   path.endsWith('/signing-keys/revoke') && ADMITTED.admin.includes(actor);
 
 test('the document names every route that the app has, and nothing else', () => {
+  const byRoute = new Map(
+    OPERATIONS.map((operation) => {
+      const { method, pattern } = partsOf(operation);
+      return [`${method} ${pattern}`, operation as string];
+    }),
+  );
   const handlers = world.contexts[0]!.app.routes.filter((route) => !/^(ALL|OPTIONS) /.test(route)).map(
-    (route) => route.replaceAll(/:(\w+)/g, '{$1}'),
+    (route) => byRoute.get(route) ?? route,
   );
   const named = operations.map(({ method, path }) => `${method} ${path}`);
   expect([...new Set(handlers)].filter((route) => !named.includes(route))).toEqual([]);
@@ -164,7 +199,8 @@ test('every operation lets those through whom it is for, and nobody else', async
         // A refresh without a token is refused for that.
         if (!operation.path.endsWith('/auth/refresh')) expect([401, 403], what).not.toContain(status);
       } else {
-        expect(status, what).toBe(actor === 'nobody' ? 401 : 403);
+        // Where the grant in the address is what counts, no account stands in for it.
+        expect(status, what).toBe(actor === 'nobody' || operation.who === 'guest' ? 401 : 403);
         if (operation.method !== 'HEAD') {
           expect(['unauthorized', 'forbidden', 'insufficient_scope'], what).toContain(code);
         }
@@ -181,8 +217,9 @@ test('a private video is there for nobody but its owner and administrators, in e
       const what = `${operation.method} ${operation.path} as ${actor}: ${status} ${code}`;
       const isTheirs = ['owner', 'admin', 'operator', 'readKey', 'writeKey'].includes(actor);
       if (isTheirs && ADMITTED[operation.who].includes(actor)) {
-        // The videos here have no attachments.
-        if (code !== 'attachment_not_found') expect([401, 403, 404, 500], what).not.toContain(status);
+        // The videos here have no attachments, and nothing was made of them.
+        const isMissing = ['attachment_not_found', 'rendition_not_found'].includes(code);
+        if (!isMissing) expect([401, 403, 404, 500], what).not.toContain(status);
       } else if (actor === 'nobody' && operation.who !== 'reader') expect(status, what).toBe(401);
       else expect([403, 404], what).toContain(status);
       if (operation.who === 'reader' && !isTheirs) expect(status, what).toBe(404);
@@ -205,7 +242,9 @@ test('where a body is an object, null is none', async () => {
     { method: 'POST', path: `/api/v1/videos/${video}/playback-url` },
   ]) {
     const target = path.replace('/api/v1', '').replace('{id}', video);
-    const token = path.startsWith('/api/v1/api-keys') ? sessions.admin.accessToken : tokens.admin;
+    const isWorkers = path.startsWith('/api/v1/workers/');
+    const isKeys = path.startsWith('/api/v1/api-keys');
+    const token = isWorkers ? workerToken : isKeys ? sessions.admin.accessToken : tokens.admin;
     for (const body of ['null', '[]', '"x"', '7']) {
       const { status, json } = await world.ask(method, target, { token, body });
       expect([method, path, body, status, json.code]).toEqual([method, path, body, 400, 'invalid_request']);

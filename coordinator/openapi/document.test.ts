@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { OPERATIONS, ruleOf } from '../auth/access.ts';
 import { STATUS_OF } from '../errors.ts';
+import { EVENT_TYPES, TEST_EVENT_TYPE } from '../webhooks/event-schema.ts';
 import type { Answer } from './description.ts';
 import { createDocument } from './document.ts';
 import { errorsOf } from './general-errors.ts';
@@ -122,6 +123,17 @@ test('every example fits the schema beside it, for whoever has only the document
     }
   }
   expect(count).toBeGreaterThan(400);
+});
+
+test('every event has an example, and it is what endpoints get', () => {
+  const documented = new DocumentedAnswers();
+  expect(Object.keys(document.webhooks)).toEqual([...EVENT_TYPES, TEST_EVENT_TYPE]);
+  for (const [type, { post }] of Object.entries<{ post: Operation }>(document.webhooks)) {
+    const { schema, example } = post.requestBody!.content['application/json']!;
+    const validate = documented.compile(schema);
+    expect([type, validate(example), validate.errors]).toEqual([type, true, null]);
+    expect(validate({ ...(example as object), type: 'another' })).toBe(false);
+  }
 });
 
 test('every code that the API knows is documented, but those of what is no operation', () => {

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { z } from 'zod';
 import { OPERATIONS, type Operation, type Rule, ruleOf } from '../auth/access.ts';
 import type { Answer, Description } from './description.ts';
+import { describeEvents } from './events.ts';
 import { errorsOf } from './general-errors.ts';
 import { headerComponents, headerParameters, headersOf } from './headers.ts';
 import { AnswerSchemas, inputSchema, type Json } from './json-schemas.ts';
@@ -31,6 +32,7 @@ export function createDocument(version: string): Json {
     servers: [{ url: '/', description: 'This coordinator' }],
     tags: GROUPS.map(({ tag, description }) => ({ name: tag, description })),
     paths,
+    webhooks: describeEvents(),
     components: {
       schemas: { ...schemas.components, Problem: PROBLEM },
       examples: problemExamples(),
@@ -91,16 +93,29 @@ function operationIdOf(operation: Operation): string {
     .replace(/_$/, '');
 }
 
+const PARAMETERS: Readonly<Record<string, string>> = {
+  id: 'The id, a UUID.',
+  name: 'Up to 100 letters, digits, dots, dashes and underscores.',
+  rendition: 'The id of a rendition, as the master playlist names it.',
+  piece: 'Which of its initialization segments, from 0.',
+  number: 'Which one, from 0 for segments and 1 for sheets.',
+  grant: 'What `POST /api/v1/videos/{id}/playback-url` has signed.',
+  path: 'May have slashes in it.',
+};
+
 function pathParameters(path: string, { pathExample }: Description): Json[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
-    ...(name === 'id' && { description: 'The id, a UUID.' }),
-    ...(name === 'name' && { description: 'Up to 100 letters, digits, dots, dashes and underscores.' }),
-    schema: { type: 'string', ...(name === 'id' && { format: 'uuid' }) },
+    description: isId(name!) ? PARAMETERS.id : PARAMETERS[name!],
+    schema: { type: 'string', ...(isId(name!) && { format: 'uuid' }) },
     examples: exampleOf(pathExample?.[name!], true),
   }));
+}
+
+function isId(name: string): boolean {
+  return name === 'id' || name.endsWith('Id');
 }
 
 function queryParameters({ query, queryExample = {} }: Description): Json[] {

@@ -24,6 +24,7 @@ export function errorsOf(operation: Operation, rule: Rule, description: Descript
 
 /** By the gate. */
 function refusals(operation: Operation, { who }: Rule): ErrorCode[] {
+  if (who === 'guest') return ['unauthorized'];
   const codes: ErrorCode[] = ['unauthorized', 'insufficient_scope'];
   if (who !== 'reader' && who !== 'signedIn') codes.push('forbidden');
   // Where cookies count, whatever changes something has to come from a page of the same origin.

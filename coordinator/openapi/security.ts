@@ -6,12 +6,14 @@ export const ACCESS_WORDS: Readonly<Record<Rule['who'], string>> = {
   anyone: 'Everybody.',
   reader:
     'Everybody, unless reading needs an account here; what is private only its owner and administrators.',
+  guest: 'Whoever has the address: the grant in it is the permission.',
   signedIn: 'Whoever is logged in.',
   account: 'Whoever is logged in, with the token or cookie of the login itself.',
   uploader: 'Uploaders and administrators.',
   owner: 'The owner and administrators.',
   admin: 'Administrators.',
   adminOrNode: 'Administrators and storage nodes of the cluster.',
+  worker: 'Transcode workers of the cluster.',
 };
 
 export const SECURITY_SCHEMES: Json = {
@@ -46,6 +48,12 @@ export const SECURITY_SCHEMES: Json = {
     name: 'x-grant',
     description: 'A signed address, as `POST /api/v1/videos/{id}/playback-url` gives out.',
   },
+  workerToken: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'orbitvids_worker_...',
+    description: 'The token of the cluster’s transcode workers.',
+  },
   node: {
     type: 'apiKey',
     in: 'query',
@@ -56,7 +64,8 @@ export const SECURITY_SCHEMES: Json = {
 
 /** What opens an operation, one of them; an empty one: nothing is needed. */
 export function securityOf({ who, grant }: Rule): Json[] {
-  if (who === 'anyone') return [];
+  if (who === 'anyone' || who === 'guest') return [];
+  if (who === 'worker') return [{ workerToken: [] }];
   // What only the token or cookie of a login opens, and what also opens by keys that stand for their user.
   const login = [{ accessToken: [] }, { cookie: [] }];
   if (who === 'account') return login;

@@ -1,7 +1,7 @@
 import { isAppError } from '../../lib/errors/app-error.ts';
 import { CLUSTER_CHANNEL } from '../cluster/cluster.ts';
 import { ClusterRepository } from '../cluster/cluster-repository.ts';
-import { NodeRepository } from '../cluster/node-repository.ts';
+import { NodeRepository, type OnNodeState } from '../cluster/node-repository.ts';
 import { countRanges } from '../cluster/range-counts.ts';
 import { RingRepository } from '../cluster/ring-repository.ts';
 import type { RingState } from '../cluster/ring-state.ts';
@@ -16,10 +16,11 @@ export async function finishRebalance(
   database: DatabaseHandle,
   rebalance: RebalanceRecord,
   state: RingState,
+  onNodeState?: OnNodeState,
 ): Promise<boolean> {
   const { kysely, notifications } = database;
   const target = state.target!;
-  const nodes = new NodeRepository(kysely);
+  const nodes = new NodeRepository(kysely, onNodeState);
   const owned = countRanges(target);
   const wasJoined = new Set(
     rebalance.nodesBefore.filter((node) => node.state === 'joined').map(({ nodeId }) => nodeId),

@@ -3,6 +3,7 @@ import { AppError, isAppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import { CLUSTER_CHANNEL, type Cluster } from '../cluster/cluster.ts';
 import type { NodeInventory } from '../cluster/node-inventory.ts';
+import type { OnNodeState } from '../cluster/node-repository.ts';
 import type { RingRepository } from '../cluster/ring-repository.ts';
 import { PHASE, type RingState } from '../cluster/ring-state.ts';
 import type { DatabaseHandle, Transaction } from '../database/database.ts';
@@ -28,6 +29,8 @@ export interface RebalanceRunOptions {
   readonly onEvent: (kind: string, details: Readonly<Record<string, unknown>>, isProgress: boolean) => void;
   /** Called with the ranges that have reached their new owners, in the transaction that says so. */
   readonly onMoved?: ((ranges: readonly number[], transaction: Transaction) => Promise<void>) | undefined;
+  /** Told, in their transactions, of nodes that get another state. */
+  readonly onNodeState?: OnNodeState;
   readonly windowRanges?: number | undefined;
   readonly pace?: EnginePace | undefined;
   readonly dropLifetimeS?: number | undefined;
@@ -107,7 +110,8 @@ export class RebalanceRun {
         this.#mover.work(state, this.#record.state === 'paused', signal);
         await this.#tellProgress();
         if (this.#hasFinished(state)) {
-          const isDone = await finishRebalance(this.#options.database, this.#record, state);
+          const { database, onNodeState } = this.#options;
+          const isDone = await finishRebalance(database, this.#record, state, onNodeState);
           if (isDone) {
             await cluster.reload();
             this.#options.onEvent(

@@ -5,7 +5,7 @@ import { CLUSTER_CHANNEL, type Cluster, notReady } from '../cluster/cluster.ts';
 import { ClusterRepository } from '../cluster/cluster-repository.ts';
 import { LayoutRepository } from '../cluster/layout-repository.ts';
 import type { NodeProbe } from '../cluster/node-probe.ts';
-import { NodeRepository, type RegisteredNode } from '../cluster/node-repository.ts';
+import { NodeRepository, type OnNodeState, type RegisteredNode } from '../cluster/node-repository.ts';
 import { RingRepository } from '../cluster/ring-repository.ts';
 import type { RingState } from '../cluster/ring-state.ts';
 import type { DatabaseHandle, Transaction } from '../database/database.ts';
@@ -41,6 +41,8 @@ export interface RebalanceServiceOptions {
   /** UUIDv7; never the same twice. */
   readonly createId: () => string;
   readonly onEvent: (kind: string, details: Readonly<Record<string, unknown>>) => void;
+  /** Told, in their transactions, of nodes that get another state. */
+  readonly onNodeState?: OnNodeState;
 }
 
 /** A change worked out to the end: what `plan` shows and `start` commits. */
@@ -71,7 +73,7 @@ export class RebalanceService {
     this.#rebalances = new RebalanceRepository(kysely);
     this.#rings = new RingRepository(kysely);
     this.#layouts = new LayoutRepository(kysely);
-    this.#nodes = new NodeRepository(kysely);
+    this.#nodes = new NodeRepository(kysely, options.onNodeState);
     this.#clusters = new ClusterRepository(kysely);
   }
 

@@ -60,4 +60,9 @@ export class Metrics {
       },
     });
   }
+
+  /** A counter with one label. */
+  count<Label extends string>(name: string, help: string, label: Label): Counter<Label> {
+    return new Counter({ name, help, labelNames: [label], registers: [this.registry] });
+  }
 }

@@ -30,7 +30,7 @@ export interface ContentResponderOptions {
 
 const WHOLE: RangeSelection = { kind: 'whole' };
 
-/** Answers requests for a video's bytes (RFC 9110 sections 13 and 14), straight into Node's response. */
+/** Answers requests for bytes (RFC 9110 sections 13 and 14), straight into Node's response. */
 export class ContentResponder {
   readonly #options: ContentResponderOptions;
   #underWay = 0;
@@ -45,7 +45,7 @@ export class ContentResponder {
    */
   async answer(content: ServedContent, request: ContentRequest): Promise<void> {
     const { incoming, outgoing } = request;
-    const { size } = content.manifest;
+    const { size } = content;
     const verdict = evaluateRead(incoming.headers, content);
     if (verdict === 'failed') throw preconditionFailed();
     if (verdict === 'not-modified') {
@@ -74,7 +74,7 @@ export class ContentResponder {
   #sendPart(content: ServedContent, request: ContentRequest, part: ByteRange): Promise<void> {
     return this.#send(content, request, [part], () => {
       const headers = bodyHeaders(content, request, content.contentType, part.last - part.first + 1);
-      headers['content-range'] = `bytes ${part.first}-${part.last}/${content.manifest.size}`;
+      headers['content-range'] = `bytes ${part.first}-${part.last}/${content.size}`;
       request.outgoing.writeHead(206, headers);
     });
   }
@@ -84,7 +84,7 @@ export class ContentResponder {
       parts,
       boundary: this.#options.createBoundary(),
       contentType: content.contentType,
-      size: content.manifest.size,
+      size: content.size,
     });
     const head = () =>
       request.outgoing.writeHead(
@@ -120,7 +120,7 @@ export class ContentResponder {
     outgoing.once('close', onClose);
     let reading: ObjectReading | undefined;
     try {
-      reading = await store.read(content.manifest, parts[0]!.first, parts[0]!.last, gone.signal);
+      reading = await content.open(store, parts[0]!.first, parts[0]!.last, gone.signal);
       if (outgoing.destroyed || gone.signal.aborted) return;
       // Node's own timer: it starts again with every byte that the client's side acknowledges.
       outgoing.setTimeout(clientIdleTimeoutMs);
@@ -128,7 +128,7 @@ export class ContentResponder {
       for (let index = 0; index < parts.length; index++) {
         const part = parts[index]!;
         if (separators) outgoing.write(separators.before[index]!);
-        reading ??= await store.read(content.manifest, part.first, part.last, gone.signal);
+        reading ??= await content.open(store, part.first, part.last, gone.signal);
         await reading.sendTo(outgoing, gone.signal);
         reading = undefined;
       }
@@ -170,27 +170,20 @@ export class BodyCutError extends Error {
 function selectionOf(content: ServedContent, incoming: IncomingMessage): RangeSelection {
   const { range, 'if-range': ifRange } = incoming.headers;
   if (range === undefined || !allowsRange(ifRange as string | undefined, content)) return WHOLE;
-  return selectRanges(range, content.manifest.size, RANGES_MAX);
+  return selectRanges(range, content.size, RANGES_MAX);
 }
-
-/** Asked again each time: who may read a video can change. */
-const CACHE_CONTROL = {
-  public: 'public, max-age=0, must-revalidate, no-transform',
-  unlisted: 'private, max-age=0, must-revalidate, no-transform',
-  private: 'private, max-age=0, must-revalidate, no-transform',
-} as const;
 
 /** What every successful answer says, 304 included. */
 function sharedHeaders(content: ServedContent, request: ContentRequest): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
     'accept-ranges': 'bytes',
-    'cache-control': CACHE_CONTROL[content.visibility],
+    'cache-control': content.cacheControl,
     etag: content.etag,
-    'last-modified': content.lastModified,
     'content-security-policy': content.policy,
     'referrer-policy': 'no-referrer',
     ...request.cors,
   };
+  if (content.lastModified !== undefined) headers['last-modified'] = content.lastModified;
   if (request.requestId !== undefined) headers['x-request-id'] = request.requestId;
   return headers;
 }
@@ -204,7 +197,8 @@ function bodyHeaders(
   const headers = sharedHeaders(content, request);
   headers['content-type'] = contentType;
   headers['content-length'] = contentLength;
-  headers['content-disposition'] = request.download ? content.attachment : content.inline;
+  const disposition = request.download ? content.attachment : content.inline;
+  if (disposition !== null) headers['content-disposition'] = disposition;
   if (content.reprDigest !== null) headers['repr-digest'] = content.reprDigest;
   headers['x-content-type-options'] = 'nosniff';
   return headers;

@@ -1,4 +1,5 @@
 import { formatDigest } from '../../lib/http/digest-fields.ts';
+import type { ObjectReading, ObjectStore } from '../chunks/object-store.ts';
 import type { Visibility } from '../database/schema.ts';
 import type { Manifest } from '../objects/manifest.ts';
 import type { Attachment } from './attachment.ts';
@@ -6,34 +7,57 @@ import { contentDisposition, sanitizeFilename } from './filename.ts';
 import { essenceOf, servedMediaType } from './media-type.ts';
 import type { Video } from './video-repository.ts';
 
-/** All that answering a request for stored bytes takes. */
+/** All that answering a request for bytes takes. */
 export interface ServedContent {
-  readonly visibility: Visibility;
+  readonly cacheControl: string;
   /** Content-Security-Policy: what browsers may do with it if they take it for a page. */
   readonly policy: string;
-  readonly manifest: Manifest;
-  /** Strong, with its quotes: the object's id. Bytes never change under it, and it is known before their SHA-256. */
+  /** Bytes. */
+  readonly size: number;
+  /** Opens bytes `first` to `last` (inclusive); resolves and rejects like `ObjectStore.read`. */
+  readonly open: (
+    store: Pick<ObjectStore, 'read'>,
+    first: number,
+    last: number,
+    signal: AbortSignal,
+  ) => Promise<ObjectReading>;
+  /** Strong, with its quotes. Bytes never change under it, and it is known before their SHA-256. */
   readonly etag: string;
   readonly contentType: string;
-  readonly lastModified: string;
-  /** Whole seconds, in milliseconds. Bytes never change, so this is when the video was made. */
-  readonly lastModifiedMs: number;
+  /** Absent for what may change within a second. */
+  readonly lastModified?: string;
+  /** Whole seconds, in milliseconds. */
+  readonly lastModifiedMs?: number;
   /** Null as long as the SHA-256 is not known. */
   readonly reprDigest: string | null;
-  readonly inline: string;
-  readonly attachment: string;
+  /** Content-Disposition; null for what is nobody's to save. */
+  readonly inline: string | null;
+  readonly attachment: string | null;
 }
 
 /** The same for a video with its attachments; made once and cached. */
 export interface VideoContent extends ServedContent {
   readonly video: Video;
-  /** By name. */
-  readonly attachments: ReadonlyMap<string, ServedContent>;
+  readonly manifest: Manifest;
+  /** By name, in the order of names. */
+  readonly attachments: ReadonlyMap<string, ServedAttachment>;
 }
+
+export interface ServedAttachment
+  extends ServedContent,
+    Pick<Attachment, 'name' | 'kind' | 'language' | 'label'> {}
+
+/** Asked again each time: who may read a video can change. */
+export const REVALIDATED: Readonly<Record<Visibility, string>> = {
+  public: 'public, max-age=0, must-revalidate, no-transform',
+  unlisted: 'private, max-age=0, must-revalidate, no-transform',
+  private: 'private, max-age=0, must-revalidate, no-transform',
+};
 
 /** An upload that a browser takes for a page is to run nothing. */
 const VIDEO_POLICY = "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
-const ATTACHMENT_POLICY = "default-src 'none'; sandbox";
+/** Nothing at all, whatever it may be taken for. */
+export const INERT_POLICY = "default-src 'none'; sandbox";
 
 export function describeContent(
   video: Video,
@@ -47,8 +71,10 @@ export function describeContent(
     attachments: new Map(
       attachments.map((attachment) => [attachment.name, describeAttachment(video, attachment)]),
     ),
-    visibility: video.visibility,
+    cacheControl: REVALIDATED[video.visibility],
     policy: VIDEO_POLICY,
+    size: manifest.size,
+    open: openerOf(manifest),
     manifest,
     etag: `"${video.objectId.replaceAll('-', '')}"`,
     contentType: servedMediaType(video.contentType),
@@ -60,14 +86,21 @@ export function describeContent(
   };
 }
 
-function describeAttachment({ visibility }: Video, attachment: Attachment): ServedContent {
-  const { objectId, size, chunks, name, contentType, kind, sha256, createdAt } = attachment;
+/** Opens a stored object. */
+export function openerOf(manifest: Manifest): ServedContent['open'] {
+  return (store, first, last, signal) => store.read(manifest, first, last, signal);
+}
+
+function describeAttachment({ visibility }: Video, attachment: Attachment): ServedAttachment {
+  const { objectId, size, chunks, name, contentType, kind, language, label, sha256, createdAt } = attachment;
   const lastModifiedMs = Math.floor(createdAt.getTime() / 1000) * 1000;
   const asFile = contentDisposition('attachment', name);
   return {
-    visibility,
-    policy: ATTACHMENT_POLICY,
-    manifest: { objectId, size, chunks },
+    ...{ name, kind, language, label },
+    cacheControl: REVALIDATED[visibility],
+    policy: INERT_POLICY,
+    size,
+    open: openerOf({ objectId, size, chunks }),
     etag: attachmentEtag(attachment),
     contentType,
     lastModified: new Date(lastModifiedMs).toUTCString(),

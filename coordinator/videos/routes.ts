@@ -7,15 +7,13 @@ import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
 import type { Credentials, Gate } from '../auth/gate.ts';
 import { isAdmin, mayRead, type Principal, userIdOf } from '../auth/principal.ts';
-import { playbackSchema } from '../auth/schema.ts';
-import type { UrlGrants } from '../auth/url-grants.ts';
 import type { ErrorCode } from '../errors.ts';
 
 import { goneSignal } from '../gone-signal.ts';
 import { creationResponse } from '../idempotency/creation-response.ts';
 import type { CreationAnswer, IdempotencyKeys } from '../idempotency/idempotency-keys.ts';
 
-import { readJsonBody, readJsonFields } from '../json-body.ts';
+import { readJsonBody } from '../json-body.ts';
 
 import { invalidRequest, parseFields } from '../parse-fields.ts';
 import { evaluateRead, matchesStrongly } from './conditional.ts';
@@ -30,16 +28,17 @@ import { notYours, permissionOf } from './permissions.ts';
 import { openRawUpload } from './raw-upload.ts';
 import { listQuerySchema, type VideoListJson, videoChangesSchema } from './schema.ts';
 import { type VersionTest, type VideoService, videoNotFound } from './service.ts';
-import { etagOf, toVideoJson } from './video-json.ts';
+import { editableTagsOf, etagOf, fullEtagOf, toVideoJson } from './video-json.ts';
+import type { VideoMediaSource } from './video-media.ts';
 import type { Video } from './video-repository.ts';
 
 export interface VideoRoutesDeps {
   readonly service: VideoService;
+  readonly media: VideoMediaSource;
   readonly keys: Pick<IdempotencyKeys, 'run'>;
   readonly responder: ContentResponder;
   /** Asked by the direct route; in the app it stands before the routes. */
   readonly gate: Pick<Gate, 'admit'>;
-  readonly grants: Pick<UrlGrants, 'issue'>;
   /** For a video's bytes; the rest of the API is the server's business. */
   readonly cors: ContentCors;
   readonly logger: Logger;
@@ -91,21 +90,23 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     const ownerId = owner === 'me' ? ownIdOf(principal) : owner;
     const audience = isAdmin(principal) ? 'everything' : { userId: userIdOf(principal) };
     const { videos, next } = await service.list({ limit, audience, after: cursor, ownerId });
-    const items = videos.map((video) => toVideoJson(video, urlOf(video.id)));
+    const media = await deps.media.of(videos.map(({ id }) => id));
+    const items = videos.map((video) => toVideoJson(video, urlOf(video.id), media.get(video.id)));
     return c.json({ items, nextCursor: next && encodeCursor(next) } satisfies VideoListJson);
   });
 
   routes.get('/videos/:id', async (c) => {
     const video = await service.find(idOf(c));
     if (!mayRead(c.get('principal'), video)) throw videoNotFound(video.id);
+    const media = (await deps.media.of([video.id])).get(video.id);
     const headers = {
-      etag: etagOf(video),
+      etag: fullEtagOf(video, media),
       'cache-control': video.visibility === 'public' ? 'no-cache' : 'private, no-cache',
     };
     const verdict = evaluateRead(c.env.incoming.headers, headers);
     if (verdict === 'failed') throw preconditionFailed();
     if (verdict === 'not-modified') return c.body(null, 304, headers);
-    return c.json(toVideoJson(video, urlOf(video.id)), 200, headers);
+    return c.json(toVideoJson(video, urlOf(video.id), media), 200, headers);
   });
 
   routes.patch('/videos/:id', async (c) => {
@@ -117,24 +118,13 @@ export function createVideoRoutes(deps: VideoRoutesDeps): Hono<VideoEnv> {
     const principal = c.get('principal');
     if (changes.ownerId !== undefined && !isAdmin(principal)) throw notYours();
     const video = await service.change(id, changes, permissionOf(principal), versionTestOf(c));
-    return c.json(toVideoJson(video, urlOf(id)), 200, { etag: etagOf(video) });
+    const media = (await deps.media.of([id])).get(id);
+    return c.json(toVideoJson(video, urlOf(id), media), 200, { etag: fullEtagOf(video, media) });
   });
 
   routes.delete('/videos/:id', async (c) => {
     await service.delete(idOf(c), permissionOf(c.get('principal')), versionTestOf(c));
     return c.body(null, 204);
-  });
-
-  routes.post('/videos/:id/playback-url', async (c) => {
-    const id = idOf(c);
-    const limits = { bytesMax: JSON_BODY_BYTES_MAX, timeoutMs: deps.bodyIdleTimeoutMs };
-    const { expiresInS } = await readJsonFields(c, playbackSchema, limits);
-    const issuer = c.get('principal');
-    if (!mayRead(issuer, await service.find(id))) throw videoNotFound(id);
-    const path = `${urlOf(id)}/content`;
-    const wanted = { scope: 'playback', path, prefix: urlOf(id), lifetimeS: expiresInS, issuer };
-    const { url, expiresAt } = deps.grants.issue(wanted);
-    return c.json({ url, expiresAt: expiresAt.toISOString() }, 200, { 'cache-control': 'no-store' });
   });
 
   // Of these, `createContentRoute` takes the plain ones before they get here.
@@ -266,7 +256,8 @@ function checkedId(text: string): string {
 
 function versionTestOf(c: VideoContext): VersionTest | undefined {
   const ifMatch = c.req.header('if-match');
-  return ifMatch === undefined ? undefined : (video) => matchesStrongly(ifMatch, etagOf(video));
+  if (ifMatch === undefined) return undefined;
+  return (video) => matchesStrongly(editableTagsOf(ifMatch), etagOf(video));
 }
 
 function ownIdOf(principal: Principal): string {

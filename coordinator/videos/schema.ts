@@ -4,6 +4,7 @@ import { decodeCursor } from './cursor.ts';
 import { sanitizeFilename } from './filename.ts';
 import { DESCRIPTION_LENGTH_MAX, LIST_LENGTH_DEFAULT, LIST_LENGTH_MAX, TITLE_LENGTH_MAX } from './limits.ts';
 import { parseMediaType } from './media-type.ts';
+import { mediaSchema } from './video-media.ts';
 
 const LINE_CONTROLS = /\p{Cc}/u;
 const TEXT_CONTROLS = /[^\P{Cc}\t\n\r]/u;
@@ -120,6 +121,7 @@ export const videoSchema = z.object({
     .describe(
       'Of the bytes, hex; null as long as it has not been computed, which may happen after the upload.',
     ),
+  media: mediaSchema.describe('How far it is as something to be played.'),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
   links: z.object({ content: z.string() }),

@@ -8,6 +8,7 @@ import type { ErrorCode } from '../errors.ts';
 import { LoadingCache } from '../loading-cache.ts';
 import type { ChunkRef } from '../objects/manifest.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
+import type { DerivedObject, RenditionRepository } from '../renditions/rendition.ts';
 import type { Attachment, VideoAttachments } from './attachment.ts';
 import { describeContent, type VideoContent } from './content.ts';
 import { describeVideo } from './describe-video.ts';
@@ -30,6 +31,8 @@ export interface VideoServiceOptions {
   readonly store: ObjectStore;
   readonly records: VideoRecords;
   readonly attachments: VideoAttachments;
+  /** What was made of videos goes with them. */
+  readonly derived: Pick<RenditionRepository, 'deleteAll'>;
   readonly leases: UploadLeases;
   readonly quotas: Pick<Quotas, 'open' | 'grow'>;
   /** Runs the work in one transaction and commits it when the work resolves. */
@@ -192,17 +195,20 @@ export class VideoService implements AsyncDisposable {
    * are removed later. Throws like `change`.
    */
   async delete(id: string, permits: Permission, accepts?: VersionTest): Promise<void> {
-    const { objects, videos, records, attachments, inTransaction, announceChange } = this.#options;
+    const { objects, videos, records, attachments, derived, inTransaction, announceChange } = this.#options;
     const current = await this.find(id);
     permits(current);
     if (accepts && !accepts(current)) throw preconditionFailed();
     const manifest = this.#contents.peek(id)?.manifest ?? (await objects.manifest(current.objectId));
     const version = accepts && current.version;
-    let attached: readonly Attachment[] = [];
+    let attached: readonly (Attachment | DerivedObject)[] = [];
     const record = await inTransaction(async (transaction) => {
       const video = await videos.delete(transaction, id, { version });
       if (video === null) return null;
-      attached = await attachments.deleteAll(transaction, id);
+      attached = [
+        ...(await attachments.deleteAll(transaction, id)),
+        ...(await derived.deleteAll(transaction, id)),
+      ];
       const record = await objects.delete(transaction, video.objectId);
       await announceChange(transaction, id);
       return record;

@@ -60,6 +60,7 @@ describe.each(ENGINES)('the backfill of SHA-256 values on %s', (engine) => {
     });
     service = new VideoService({
       ...shared,
+      derived: { deleteAll: async () => [] },
       videos,
       records,
       quotas: new Quotas(handle.kysely, { bytes: 0, videos: 0 }),

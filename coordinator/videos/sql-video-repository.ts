@@ -5,17 +5,32 @@ import type { VideosTable } from '../database/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import { withCommitted } from '../objects/commit-object.ts';
 import type { StoredObject } from '../objects/object-repository.ts';
+import type { OnVideoEvent } from './video-event.ts';
 import type { Video, VideoChanges, VideoPage, VideoRepository } from './video-repository.ts';
 
 /** Videos in the table `videos`. */
 export class SqlVideoRepository implements VideoRepository {
   readonly #database: Database;
+  readonly #onEvent: OnVideoEvent | undefined;
 
-  constructor(database: Database) {
+  /** `onEvent` is told of every video that is inserted or deleted. */
+  constructor(database: Database, { onEvent }: { readonly onEvent?: OnVideoEvent } = {}) {
     this.#database = database;
+    this.#onEvent = onEvent;
   }
 
   async insert(video: Video, stored: StoredObject, within?: Transaction): Promise<void> {
+    const onEvent = this.#onEvent;
+    if (onEvent === undefined) return this.#insert(video, stored, within ?? this.#database);
+    const work = async (transaction: Transaction) => {
+      await this.#insert(video, stored, transaction);
+      await onEvent(transaction, { type: 'video.uploaded', video, reason: null });
+    };
+    if (within !== undefined) await work(within);
+    else await this.#database.transaction().execute(work);
+  }
+
+  async #insert(video: Video, stored: StoredObject, database: Database): Promise<void> {
     // One statement, because each is a way to the database and back.
     const { rows } = await sql`
       ${withCommitted(video.objectId, stored)}
@@ -29,14 +44,15 @@ export class SqlVideoRepository implements VideoRepository {
         ${video.createdAt}::timestamptz, ${video.updatedAt}::timestamptz
       from committed
       returning id
-    `.execute(within ?? this.#database);
+    `.execute(database);
     if (rows.length === 0) {
       throw new AppError<ErrorCode>('upload_expired', 'The upload took too long and was given up.');
     }
   }
 
-  async find(id: string): Promise<Video | null> {
-    const row = await this.#database.selectFrom('videos').selectAll().where('id', '=', id).executeTakeFirst();
+  async find(id: string, within?: Transaction): Promise<Video | null> {
+    const database = within ?? this.#database;
+    const row = await database.selectFrom('videos').selectAll().where('id', '=', id).executeTakeFirst();
     return row ? toVideo(row) : null;
   }
 
@@ -97,7 +113,10 @@ export class SqlVideoRepository implements VideoRepository {
       .$if(options.version !== undefined, (query) => query.where('version', '=', options.version!))
       .returningAll()
       .executeTakeFirst();
-    return row ? toVideo(row) : null;
+    if (row === undefined) return null;
+    const video = toVideo(row);
+    await this.#onEvent?.(transaction, { type: 'video.deleted', video, reason: null });
+    return video;
   }
 
   async lock(transaction: Transaction, id: string, version: number): Promise<Video | null> {

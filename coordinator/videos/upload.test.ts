@@ -60,6 +60,7 @@ describe('a raw upload', () => {
       contentType: 'video/x-own',
       size: BYTES.length,
       sha256: createHash('sha256').update(BYTES).digest('hex'),
+      media: expect.objectContaining({ status: 'processing', durationSeconds: null, progress: 0 }),
       createdAt: '2026-01-02T03:04:05.678Z',
       updatedAt: '2026-01-02T03:04:05.678Z',
       links: { content: `/api/v1/videos/${json.id}/content` },

@@ -1,12 +1,29 @@
+import { createHash } from 'node:crypto';
 import type { VideoJson } from './schema.ts';
+import { describeMedia, type VideoMedia } from './video-media.ts';
 import type { Video } from './video-repository.ts';
 
+/** Of what can be edited: changes of the media alone are nobody's edit. */
 export function etagOf(video: Video): string {
   return `"v${video.version}"`;
 }
 
+/** Of all that is shown of a video: what can be edited, a dot, and how far its media are. */
+export function fullEtagOf(video: Video, media: VideoMedia | undefined): string {
+  if (media === undefined) return etagOf(video);
+  const digest = createHash('sha1')
+    .update(JSON.stringify(describeMedia(media)))
+    .digest('base64url');
+  return `"v${video.version}.${digest.slice(0, 8)}"`;
+}
+
+/** The tags of an `If-Match` as far as they are about what can be edited. */
+export function editableTagsOf(ifMatch: string): string {
+  return ifMatch.replaceAll(/"(v\d+)\.[\w-]{8}"/g, '"$1"');
+}
+
 /** A video as the API shows it; `url` is its own. */
-export function toVideoJson(video: Video, url: string): VideoJson {
+export function toVideoJson(video: Video, url: string, media?: VideoMedia): VideoJson {
   return {
     id: video.id,
     ownerId: video.ownerId,
@@ -17,6 +34,7 @@ export function toVideoJson(video: Video, url: string): VideoJson {
     contentType: video.contentType,
     size: video.size,
     sha256: video.sha256 && Buffer.from(video.sha256).toString('hex'),
+    media: describeMedia(media),
     createdAt: video.createdAt.toISOString(),
     updatedAt: video.updatedAt.toISOString(),
     links: { content: `${url}/content` },

@@ -60,7 +60,7 @@ export interface VideoRepository {
    * not open any more.
    */
   insert(video: Video, stored: StoredObject, within?: Transaction): Promise<void>;
-  find(id: string): Promise<Video | null>;
+  find(id: string, within?: Transaction): Promise<Video | null>;
   /** At most `limit` videos that the audience may list, newest first (by createdAt, then id), from behind `after`. */
   list(page: VideoPage): Promise<Video[]>;
   /**

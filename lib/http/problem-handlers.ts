@@ -20,13 +20,15 @@ export interface ProblemHandlers {
 export function createProblemHandlers(
   logger: Logger,
   statusOf: (code: string) => number | undefined,
+  /** How a path may be logged. */
+  loggedPath: (path: string) => string = (path) => path,
 ): ProblemHandlers {
   const describe: ProblemHandlers['describe'] = (error, request) => {
     const problem = problemOf(error, statusOf, request.id);
     if (problem.status >= 500) {
       const level = problem.code === 'internal' ? 'error' : 'warn';
       logger[level](
-        { err: error, requestId: request.id, method: request.method, path: request.path },
+        { err: error, requestId: request.id, method: request.method, path: loggedPath(request.path) },
         'request failed',
       );
     }

@@ -27,6 +27,15 @@ export function partTarget(position: number, chunkId: string): string {
   return `/parts/${formatPosition(position)}/${chunkId}`;
 }
 
+/** Where a client gets bytes `first` to `last` (inclusive) of a chunk, which are a media segment, as if they were a file. */
+export function sliceTarget(
+  position: number,
+  chunkId: string,
+  { first, last }: { readonly first: number; readonly last: number },
+): string {
+  return `/slices/${formatPosition(position)}/${chunkId}/${first}-${last}.m4s`;
+}
+
 /** For a `POST`. */
 export const STAT_TARGET = '/chunks/stat';
 

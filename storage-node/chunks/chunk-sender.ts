@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock/clock.ts';
-import { AppError, isAppError } from '../../lib/errors/app-error.ts';
+import { AppError } from '../../lib/errors/app-error.ts';
 import type { DirectRequest, DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { LaneAnswer, LaneRequest } from '../../lib/http/get-lane.ts';
 import type { ProblemHandlers } from '../../lib/http/problem-handlers.ts';
@@ -15,6 +15,7 @@ import { addressOf } from '../parse-request.ts';
 import type { ChunkEntry, ChunkReading, VideoRepository } from '../repository/video-repository.ts';
 import { type ByteRange, parseByteRange } from './byte-range.ts';
 import { ResponseSink } from './response-sink.ts';
+import { sendReading } from './send-reading.ts';
 
 export interface ChunkSenderOptions {
   readonly repository: VideoRepository;
@@ -102,10 +103,6 @@ export class ChunkSender implements DirectRoute {
     );
   }
 
-  /**
-   * The head goes out with the first verified piece, so what fails before rejects and can be answered; what fails
-   * later cuts the connection.
-   */
   async #send(
     sink: LaneAnswer,
     reading: ChunkReading,
@@ -114,21 +111,8 @@ export class ChunkSender implements DirectRoute {
   ): Promise<void> {
     const { metrics, logger } = this.#options;
     const { first, last } = range ?? { first: 0, last: reading.entry.length - 1 };
-    let sentBytes = 0;
-    try {
-      await reading.send(first, last, (piece) => {
-        if (sentBytes === 0) sink.begin(range ? 206 : 200, headersOf(reading.entry, range, requestId));
-        sentBytes += piece.length;
-        return sink.write(piece);
-      });
-    } catch (error) {
-      const gone = isAppError(error) && error.code === 'client_gone';
-      if (sentBytes === 0 && !gone) throw error;
-      sink.cut();
-      if (!gone) logger.warn({ err: error, requestId }, 'a response was cut');
-    } finally {
-      metrics.bytesOut.inc(sentBytes);
-    }
+    const begin = () => sink.begin(range ? 206 : 200, headersOf(reading.entry, range, requestId));
+    await sendReading(sink, { reading, first, last, begin, requestId, metrics, logger });
   }
 }
 

@@ -6,6 +6,9 @@ import { accounts } from './0004-accounts.ts';
 import { catalog } from './0005-catalog.ts';
 import { uploads } from './0006-uploads.ts';
 import { directUploads } from './0007-direct-uploads.ts';
+import { renditions } from './0008-renditions.ts';
+import { transcode } from './0009-transcode.ts';
+import { webhooks } from './0010-webhooks.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -16,4 +19,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-catalog': catalog,
   '0006-uploads': uploads,
   '0007-direct-uploads': directUploads,
+  '0008-renditions': renditions,
+  '0009-transcode': transcode,
+  '0010-webhooks': webhooks,
 };

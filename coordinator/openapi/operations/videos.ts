@@ -1,4 +1,3 @@
-import { playbackAnswerSchema, playbackSchema } from '../../auth/schema.ts';
 import {
   contentQuerySchema,
   listQuerySchema,
@@ -148,20 +147,6 @@ export const VIDEOS = group({
       also: {
         304: { description: 'The client has it', answerHeaders: ['ETag', 'Cache-Control', 'Last-Modified'] },
       },
-    },
-    'POST /api/v1/videos/{id}/playback-url': {
-      pathExample: { id: VIDEO_ID },
-      summary: 'An address that plays a video without an account',
-      details: 'Good until it expires, or until whoever asked for it may not read the video any more.',
-      body: playbackSchema,
-      bodyExample: { expiresInS: 3600 },
-      status: 200,
-      answer: playbackAnswerSchema,
-      answerExample: {
-        url: `/api/v1/videos/${VIDEO_ID}/content?x-grant=019bcb3f0d90.cGxheWJhY2s.c2lnbmF0dXJl`,
-        expiresAt: '2026-01-17T10:42:10.000Z',
-      },
-      errors: ['video_not_found'],
     },
   },
 });

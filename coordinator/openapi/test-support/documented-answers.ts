@@ -23,6 +23,9 @@ interface DocumentedOperation {
 /** These come with every answer of their status; others depend on more than that. */
 const CERTAIN_HEADERS = ['ETag', 'Location', 'WWW-Authenticate', 'X-Request-Id'];
 
+/** No content, a redirect, not modified. */
+const BODILESS: ReadonlySet<number> = new Set([204, 304, 307]);
+
 /** Holds answers to what the document says of them: a status, a code, a header or a field too many is a slip. */
 export class DocumentedAnswers {
   readonly #ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -53,7 +56,7 @@ export class DocumentedAnswers {
     if (documented === undefined) return [`the status ${status} is not documented (${JSON.stringify(json)})`];
     const missing = CERTAIN_HEADERS.filter((name) => documented.headers?.[name] && !headers.has(name));
     const problems = missing.map((name) => `the header ${name} is documented and not there`);
-    if (method === 'HEAD' || status === 204 || status === 304) return problems;
+    if (method === 'HEAD' || BODILESS.has(status)) return problems;
     const type = headers.get('content-type')?.split(';', 1)[0] ?? '';
     const content = documented.content?.[type] ?? documented.content?.['*/*'];
     if (content === undefined) return [...problems, `the media type ${type} is not documented`];

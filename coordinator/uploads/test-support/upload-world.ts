@@ -290,18 +290,17 @@ export class UploadWorld implements AsyncDisposable {
         createId: () => uuidv7(),
       },
     });
-    const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
     const videoRoutes = {
       ...{
         service,
         responder,
         gate,
-        grants,
         cors: new ContentCors([]),
         keys,
         logger: silentLogger,
         basePath: BASE_PATH,
       },
+      media: { of: async () => new Map() },
       bodyIdleTimeoutMs: idleMs,
     };
     const app = createServerApp({
@@ -381,6 +380,7 @@ export class UploadWorld implements AsyncDisposable {
       },
       quotas: new Quotas(kysely, { bytes: 0, videos: 0 }),
       attachments: { of: async () => [], deleteAll: async () => [] },
+      derived: { deleteAll: async () => [] },
     };
     const createId = () => uuidv7();
     const cluster = { id: uuidv7(), replicas: 3, ranges: 4096 };

@@ -80,6 +80,7 @@ export class VideoServer implements AsyncDisposable {
       store: this.store,
       records: this.records,
       attachments,
+      derived: { deleteAll: async () => [] },
       leases: this.leases,
       quotas: { open: (objectId) => this.objects.open(objectId), grow: async () => {} },
       inTransaction,
@@ -180,10 +181,10 @@ export class VideoServer implements AsyncDisposable {
     gate.mount(app);
     const basePath = '/api/v1';
     const { service } = this;
-    const grants = { issue: () => ({ url: '', expiresAt: new Date(0) }) };
     const cors = new ContentCors(options.corsOrigins ?? ['*']);
     const keys = { run: (creation: Creation) => creation.create(uuidv7()) };
-    const deps = { service, keys, responder, gate, grants, cors, logger, basePath, bodyIdleTimeoutMs };
+    const media = { of: async () => new Map() };
+    const deps = { service, media, keys, responder, gate, cors, logger, basePath, bodyIdleTimeoutMs };
     app.route(basePath, createVideoRoutes(deps));
     const direct = createDirectHandler([createContentRoute(deps)], { problems });
     this.#server = await HttpServer.open({

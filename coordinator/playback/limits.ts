@@ -1,0 +1,39 @@
+/** Bounds of playback, with their units. */
+
+const MIB = 1024 * 1024;
+
+/** What is kept in memory of renditions' segments, estimated. A two-hour rendition takes about 40 KiB. */
+export const CACHED_TABLES_BYTES_MAX = 64 * MIB;
+export const CACHED_TABLES_MAX = 20_000;
+/** What is kept of videos: which renditions and pictures they have. */
+export const CACHED_VIDEOS_BYTES_MAX = 16 * MIB;
+export const CACHED_VIDEOS_MAX = 10_000;
+/** Playlists of renditions. */
+export const CACHED_PLAYLISTS_BYTES_MAX = 16 * MIB;
+export const CACHED_PLAYLISTS_MAX = 10_000;
+/** Recipes of virtual segments. */
+export const CACHED_RECIPES_BYTES_MAX = 32 * MIB;
+export const CACHED_RECIPE_PAGES_MAX = 10_000;
+/** Recipes that begin within so many bytes are read together: of a node that is one block, whatever is asked of it. */
+export const RECIPE_PAGE_BYTES = 64 * 1024;
+/** No encoder writes a longer one within the bounds of `recipe.ts`. */
+export const RECIPE_BYTES_MAX = 2 * MIB;
+
+/**
+ * Ranges of a source with no more than this between them are read as one, and what lies between is dropped: nodes read
+ * and verify whole blocks anyway, and a request costs more than that many bytes.
+ */
+export const GAP_BYTES_MAX = 64 * 1024;
+/** While so little is being sent, the next range is asked for already. */
+export const READ_AHEAD_BYTES = MIB;
+
+/** How long the URL of a segment on a node is good at most; half of that at least. */
+export const SEGMENT_URL_LIFETIME_S = 120;
+/** A client that comes again for a segment within this time did not get it where it was sent. */
+export const REDIRECT_MEMORY_MS = 30_000;
+export const REMEMBERED_REDIRECTS_MAX = 8192;
+/** So often a client is sent to another node for one segment; after that it gets the bytes here. */
+export const REDIRECTS_MAX = 2;
+
+/** Average bits a second of the variant that players begin with, at most, if there is one. */
+export const FIRST_VARIANT_BITS_MAX = 3_000_000;

@@ -1,0 +1,236 @@
+import { type Selectable, sql } from 'kysely';
+import type { Database, Transaction } from '../database/database.ts';
+import type { TranscodeRenditionsTable, TranscodeTasksTable } from '../database/schema.ts';
+import type { JobState, PlannedRendition } from './job.ts';
+import { TASKS_SHOWN_MAX } from './limits.ts';
+import type { LockedJob } from './task-repository.ts';
+
+/** A job as it is shown. */
+export interface Job {
+  readonly id: string;
+  readonly videoId: string;
+  readonly ownerId: string | null;
+  readonly state: JobState;
+  readonly reason: string | null;
+  /** 0 to 1. */
+  readonly progress: number;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+}
+
+export interface JobPosition {
+  readonly createdAt: Date;
+  readonly id: string;
+}
+
+export type JobTask = Omit<Selectable<TranscodeTasksTable>, 'spec'>;
+export type JobRendition = Selectable<TranscodeRenditionsTable>;
+
+/** Of the work that is known, what is done. The inspection, which says what there is, does not count. */
+export const PROGRESS = sql<number>`coalesce((
+  select sum(task.weight * case task.state when 'complete' then 1 when 'running' then task.progress else 0 end)
+    / nullif(sum(task.weight), 0)
+  from transcode_tasks as task where task.job_id = job.id and task.kind <> 'inspect'
+), 0)::double precision`;
+
+/** Jobs and the renditions that they make, in the tables `transcode_jobs` and `transcode_renditions`. */
+export class JobRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Makes it the latest of its video, inside the caller's transaction. */
+  async insert(
+    transaction: Transaction,
+    job: { readonly id: string; readonly videoId: string; readonly isUrgent: boolean },
+  ): Promise<void> {
+    const { id, videoId, isUrgent } = job;
+    await transaction
+      .insertInto('transcode_jobs')
+      .values({ id, video_id: videoId, is_urgent: isUrgent })
+      .execute();
+    await transaction
+      .updateTable('video_media')
+      .set({ job_id: id, updated_at: sql<Date>`now()` })
+      .where('video_id', '=', videoId)
+      .execute();
+  }
+
+  async find(id: string): Promise<Job | null> {
+    const { rows } = await this.#select(sql`where job.id = ${id}::uuid`);
+    return rows[0] ?? null;
+  }
+
+  /** Newest first, from behind `after`; of this owner's videos, when one is named. */
+  async list(page: {
+    readonly limit: number;
+    readonly after?: JobPosition | undefined;
+    readonly state?: JobState | undefined;
+    readonly videoId?: string | undefined;
+    readonly ownerId?: string | undefined;
+  }): Promise<Job[]> {
+    const { limit, after, state, videoId, ownerId } = page;
+    const conditions = [
+      sql`true`,
+      ...(state === undefined ? [] : [sql`job.state = ${state}::text`]),
+      ...(videoId === undefined ? [] : [sql`job.video_id = ${videoId}::uuid`]),
+      ...(ownerId === undefined ? [] : [sql`video.owner_id = ${ownerId}::uuid`]),
+      ...(after === undefined
+        ? []
+        : [sql`(job.created_at, job.id) < (${after.createdAt}::timestamptz, ${after.id}::uuid)`]),
+    ];
+    const { rows } = await this.#select(
+      sql`where ${sql.join(conditions, sql` and `)} order by job.created_at desc, job.id desc limit ${limit}::integer`,
+    );
+    return rows;
+  }
+
+  #select(rest: ReturnType<typeof sql>) {
+    return sql<Job>`
+      select job.id, job.video_id as "videoId", video.owner_id as "ownerId", job.state, job.reason,
+        case job.state when 'complete' then 1 else ${PROGRESS} end as progress,
+        job.created_at as "createdAt", job.started_at as "startedAt", job.finished_at as "finishedAt"
+      from transcode_jobs as job join videos as video on video.id = job.video_id
+      ${rest}
+    `.execute(this.#database);
+  }
+
+  /** In the order in which they are done; a bounded number of them, and how many there are in each state. */
+  async tasks(
+    jobId: string,
+  ): Promise<{ readonly tasks: JobTask[]; readonly counts: Partial<Record<JobState, number>> }> {
+    const tasks = await this.#database
+      .selectFrom('transcode_tasks')
+      .selectAll()
+      .where('job_id', '=', jobId)
+      .orderBy('priority')
+      .orderBy('id')
+      .limit(TASKS_SHOWN_MAX)
+      .execute();
+    return { tasks, counts: await this.countTasks(this.#database, jobId) };
+  }
+
+  async countTasks(
+    database: Database | Transaction,
+    jobId: string,
+  ): Promise<Partial<Record<JobState, number>>> {
+    const rows = await database
+      .selectFrom('transcode_tasks')
+      .select(({ fn }) => ['state', fn.countAll<number>().as('count')])
+      .where('job_id', '=', jobId)
+      .groupBy('state')
+      .execute();
+    return Object.fromEntries(rows.map(({ state, count }) => [state, Number(count)]));
+  }
+
+  async renditions(database: Database | Transaction, jobId: string): Promise<JobRendition[]> {
+    return await database
+      .selectFrom('transcode_renditions')
+      .selectAll()
+      .where('job_id', '=', jobId)
+      .orderBy('kind', 'desc')
+      .orderBy('name')
+      .execute();
+  }
+
+  async renditionsOf(jobId: string): Promise<JobRendition[]> {
+    return await this.renditions(this.#database, jobId);
+  }
+
+  async insertRenditions(
+    transaction: Transaction,
+    jobId: string,
+    renditions: readonly (PlannedRendition & { readonly id: string })[],
+  ): Promise<void> {
+    if (renditions.length === 0) return;
+    await transaction
+      .insertInto('transcode_renditions')
+      .values(
+        renditions.map(({ id, name, kind, pieces }) => ({
+          job_id: jobId,
+          name,
+          kind,
+          rendition_id: id,
+          pieces,
+        })),
+      )
+      // A copy may bring what the inspection has promised already.
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+
+  async update(
+    transaction: Transaction,
+    jobId: string,
+    changes: {
+      readonly state?: JobState;
+      readonly reason?: string | null;
+      readonly probe?: string;
+      readonly plan?: string;
+      readonly finished_at?: Date | null;
+    },
+  ): Promise<void> {
+    await transaction.updateTable('transcode_jobs').set(changes).where('id', '=', jobId).execute();
+  }
+
+  /** The latest job of a video, locked together with the video; null when there is none, or no video. */
+  async lockLatest(transaction: Transaction, videoId: string): Promise<LockedJob | null> {
+    await transaction
+      .selectFrom('videos')
+      .select('id')
+      .where('id', '=', videoId)
+      .forNoKeyUpdate()
+      .executeTakeFirst();
+    const job = await transaction
+      .selectFrom('transcode_jobs as job')
+      .innerJoin('video_media as media', 'media.job_id', 'job.id')
+      .selectAll('job')
+      .where('media.video_id', '=', videoId)
+      .forUpdate('job')
+      .executeTakeFirst();
+    return job ?? null;
+  }
+
+  /** Ids of videos without any job, at most `limit`. */
+  async videosWithoutJob(limit: number): Promise<string[]> {
+    const rows = await this.#database
+      .selectFrom('video_media')
+      .select('video_id')
+      .where('job_id', 'is', null)
+      .orderBy('video_id')
+      .limit(limit)
+      .execute();
+    return rows.map(({ video_id }) => video_id);
+  }
+
+  /** Whether a video that is there still has no job; it stays so until the transaction ends. */
+  async lacksJob(transaction: Transaction, videoId: string): Promise<boolean> {
+    await transaction
+      .selectFrom('videos')
+      .select('id')
+      .where('id', '=', videoId)
+      .forNoKeyUpdate()
+      .executeTakeFirst();
+    const row = await transaction
+      .selectFrom('video_media')
+      .select('job_id')
+      .where('video_id', '=', videoId)
+      .forUpdate()
+      .executeTakeFirst();
+    return row !== undefined && row.job_id === null;
+  }
+
+  /** Jobs that nobody waits for and that are not at their end. */
+  async countIdle(): Promise<number> {
+    const { count } = await this.#database
+      .selectFrom('transcode_jobs')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('state', 'in', ['queued', 'running'])
+      .where('is_urgent', '=', false)
+      .executeTakeFirstOrThrow();
+    return Number(count);
+  }
+}

@@ -1,0 +1,89 @@
+import { AV_NOPTS_VALUE } from 'node-av/constants';
+import { Packet } from 'node-av/lib';
+import type { Probe, SegmentPlan, TaskOf, VideoRung } from '../../lib/worker-api/tasks.ts';
+import { openSource } from '../../worker/engine/libav/open-source.ts';
+import { fileSource } from '../../worker/engine/testing/memory-context.ts';
+import type { BenchFilm } from './transcode-part.ts';
+
+const SEGMENT_SECONDS_MIN = 4;
+export const AUDIO_BIT_RATE = 128_000;
+/** The ladder that is measured: 720p, 480p, 360p. */
+export const RUNGS: readonly VideoRung[] = [
+  { name: '720p', width: 1280, height: 720, crf: 23, bitRateMax: 2_500_000 },
+  { name: '480p', width: 854, height: 480, crf: 24, bitRateMax: 1_200_000 },
+  { name: '360p', width: 640, height: 360, crf: 24, bitRateMax: 700_000 },
+].map((rung) => ({ ...rung, frameRateMax: 60, preset: 'veryfast' }));
+
+export interface FilmPlan {
+  readonly probe: Probe;
+  readonly plan: SegmentPlan;
+}
+
+/** Reads a film's keyframes and cuts it at them as an inspection does. */
+export async function planFilm(film: BenchFilm): Promise<FilmPlan> {
+  await using reader = await fileSource(film.path);
+  await using source = await openSource(reader, new AbortController().signal);
+  const stream = source.video!;
+  const timescale = stream.timeBase.den;
+  source.select(stream);
+  using packet = new Packet();
+  packet.alloc();
+  const times: number[] = [];
+  const keyframes: number[] = [];
+  while (await source.readPacket(packet)) {
+    if (packet.pts === AV_NOPTS_VALUE) continue;
+    times.push(source.timeline.toTicks({ ticks: packet.pts, base: stream.timeBase }, timescale));
+    if (packet.isKeyframe) keyframes.push(times.at(-1)!);
+  }
+  const frameRate = stream.avgFrameRate.num / stream.avgFrameRate.den;
+  const end = Math.round(Math.max(...times) + timescale / frameRate);
+  const boundaries = [0];
+  for (const keyframe of keyframes)
+    if (keyframe - boundaries.at(-1)! >= SEGMENT_SECONDS_MIN * timescale) boundaries.push(keyframe);
+  const video = {
+    codec: 'h264',
+    profile: null,
+    width: stream.codecpar.width,
+    height: stream.codecpar.height,
+    rotation: 0 as const,
+    pixelAspect: 1,
+    frameRate,
+    isVariableFrameRate: false,
+    bitDepth: 8,
+    range: 'sdr' as const,
+    bitRate: null,
+  };
+  const probe = {
+    container: 'mov',
+    durationSeconds: end / timescale,
+    sizeBytes: film.sizeBytes,
+    bitRate: null,
+    video,
+    audio: [],
+  };
+  return { probe, plan: { timescale, boundaries: [...boundaries, end] } };
+}
+
+export function encodeTask(
+  { probe, plan }: FilmPlan,
+  firstSegment: number,
+  segmentCount: number,
+): TaskOf<'encode'> {
+  return {
+    kind: 'encode',
+    ...identity(probe),
+    probe,
+    plan,
+    firstSegment,
+    segmentCount,
+    rungs: [...RUNGS],
+  };
+}
+
+export function audioTask({ probe, plan }: FilmPlan): TaskOf<'audio'> {
+  return { kind: 'audio', ...identity(probe), probe, plan, track: 0, channels: 2, bitRate: AUDIO_BIT_RATE };
+}
+
+function identity(probe: Probe) {
+  return { taskId: crypto.randomUUID(), videoId: crypto.randomUUID(), sourceBytes: probe.sizeBytes };
+}
