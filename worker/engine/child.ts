@@ -1,4 +1,5 @@
 import { setPriority } from 'node:os';
+import { Worker } from 'node:worker_threads';
 import type { FromChild, ToChild } from '../child-messages.ts';
 import { CoordinatorClient, Refused } from '../coordinator-client.ts';
 import { HttpOutput } from '../http-output.ts';
@@ -19,6 +20,8 @@ try {
 } catch {
   // Some systems do not let processes be nice.
 }
+const watch = new URL('./orphan-watch.ts', import.meta.url);
+new Worker(watch, { workerData: { parentPid: process.ppid } }).unref();
 const engine = (await import(process.argv[2]!)) as { readonly runTask: typeof runTask };
 let sourceUrl = '';
 
