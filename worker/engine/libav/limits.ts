@@ -12,5 +12,5 @@ export const UNREADABLE_PACKETS_MAX = 1000;
 /** Pictures larger than this are not decoded: 8192 x 8192. */
 export const PIXELS_MAX = 8192 * 8192;
 
-/** Frames that are decoded at once; each is a picture's worth of memory. */
+/** Pictures that are decoded at once; each takes its memory. */
 export const DECODER_THREADS_MAX = 4;
