@@ -8,7 +8,7 @@ const LIMITS = { memoryBytes: 2 ** 40, stallMs: 60_000, totalMs: 60_000 };
 const TASK = {
   type: 'task' as const,
   task: { kind: 'inspect' as const, taskId: '', videoId: '', sourceBytes: 1 },
-  ...{ fence: 1, sourceUrl: '/', coordinatorUrl: 'http://127.0.0.1:9', token: '' },
+  ...{ fence: 1, sourceUrl: '/', coordinatorUrl: 'http://127.0.0.1:9', token: '', cores: 1 },
 };
 const engineOf = (code: string) => `data:text/javascript,${encodeURIComponent(code)}`;
 
