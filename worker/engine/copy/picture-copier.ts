@@ -140,6 +140,9 @@ export class PictureCopier {
     const start = this.boundaries.at(-1)!;
     if (end - start > SEGMENT_SECONDS_MAX * this.timescale || this.boundaries.length === SEGMENTS_MAX)
       throw tooRare();
+    if (segment.earliest < start || segment.latest >= end) {
+      throw new TaskFailure('failed', 'The times of pictures in this file go back.');
+    }
     const samples = segment.samples;
     this.#count += samples.length;
     const sequence = this.boundaries.length;

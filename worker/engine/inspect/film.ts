@@ -88,6 +88,7 @@ function describeFilm(movie: Movie, fileBytes: number): Film | null {
   const pictures = movie.tracks.find(({ handler }) => handler === 'vide');
   const sounds = movie.tracks.filter(({ handler }) => handler === 'soun');
   if (pictures === undefined && sounds.length === 0) return null;
+  refuseEncrypted(movie.tracks);
   return {
     movie,
     pictures: pictures === undefined ? null : describePictures(movie, pictures, fileBytes),
@@ -97,6 +98,18 @@ function describeFilm(movie: Movie, fileBytes: number): Film | null {
       placement: placeTrack(movie, track),
     })),
   };
+}
+
+/** Sample entries of media that is encrypted (ISO 23001-7). */
+const ENCRYPTED = new Set(['encv', 'enca']);
+
+function refuseEncrypted(tracks: readonly Track[]): void {
+  if (tracks.some((track) => track.sampleEntries.some(({ type }) => ENCRYPTED.has(type)))) {
+    throw new TaskFailure(
+      'unplayable',
+      'This video is protected against copying (DRM), so nobody but its publisher can play it.',
+    );
+  }
 }
 
 function describePictures(movie: Movie, track: Track, fileBytes: number): FilmPictures {

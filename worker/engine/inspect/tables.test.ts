@@ -247,6 +247,14 @@ describe('layouts', () => {
     expect(result.audio.map(({ track }) => track)).toEqual([1]);
   });
 
+  test('with encrypted pictures are refused', async () => {
+    const track = pictures(10, { isEncrypted: true });
+    await expect(inspectFilm({ tracks: [track] }, 30_000)).rejects.toMatchObject({
+      code: 'unplayable',
+      message: expect.stringContaining('DRM'),
+    });
+  });
+
   test('with media in another file are not played', async () => {
     const { result } = await inspectFilm({ tracks: [pictures(10, { isElsewhere: true })] }, 30_000);
     expect([result.video, result.copyable.video]).toEqual([null, false]);

@@ -28,6 +28,7 @@ export interface MadeUpTrack {
   /** Boxes in place of those with their type. */
   readonly replace?: Readonly<Record<string, Uint8Array>>;
   readonly isElsewhere?: boolean;
+  readonly isEncrypted?: boolean;
 }
 
 /** x264, High, 320 x 180, level 1.2, progressive 4:2:0. */
@@ -82,7 +83,7 @@ function trackBox(track: MadeUpTrack): Uint8Array {
 function tableBox(track: MadeUpTrack): Uint8Array {
   const { count, chunkSamples, chunkOffsets, keyframeInterval, compositionOffsets, size } = track;
   const boxes: Record<string, Uint8Array> = {
-    stsd: fullBox('stsd', 0, 0, u32(1), track.kind === 'video' ? PICTURE_ENTRY : SOUND_ENTRY),
+    stsd: fullBox('stsd', 0, 0, u32(1), entryOf(track)),
     stts: fullBox('stts', 0, 0, u32(1, count, track.duration)),
     stsc: fullBox('stsc', 0, 0, u32(1, 1, chunkSamples, 1)),
     stsz:
@@ -106,6 +107,12 @@ function tableBox(track: MadeUpTrack): Uint8Array {
     boxes.ctts = fullBox('ctts', 1, 0, u32(count), list(pairs));
   }
   return box('stbl', ...Object.values({ ...boxes, ...track.replace }));
+}
+
+function entryOf({ kind, isEncrypted = false }: MadeUpTrack): Uint8Array {
+  const entry = Buffer.from(kind === 'video' ? PICTURE_ENTRY : SOUND_ENTRY);
+  if (isEncrypted) entry.write(kind === 'video' ? 'encv' : 'enca', 4, 'latin1');
+  return entry;
 }
 
 function list(values: ArrayLike<number>): Uint8Array {
