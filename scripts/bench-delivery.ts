@@ -251,7 +251,7 @@ async function measure(run: BenchRun, options: Options): Promise<{ rounds: Round
 }
 
 /** Says it, and returns the share of redirects. */
-function report(rounds: readonly Round[], idleShare: number): number {
+function report(rounds: readonly Round[], idleShare: number, segmentBytes: number): number {
   const of = (way: Way, value: (round: Round) => number) =>
     median(rounds.filter((round) => round.way === way).map(value));
   const net = (way: Way) =>
@@ -266,6 +266,12 @@ function report(rounds: readonly Round[], idleShare: number): number {
   const titles = ['coordinator CPU s/GB', 'of segments by proxy', 'of content', 'MB/s'];
   say(formatTable([{ title: 'way', align: 'left' }, ...titles.map((title) => ({ title }))], rows));
   say(`while nothing happens: ${threeFigures(idleShare)} CPU seconds a second`);
+  const redirectS = (net('segments by redirect') * segmentBytes) / GB;
+  // As if a proxied GB cost the same whatever its segments are: shorter ones cost more, so this is on the safe side.
+  const enoughBytes = (redirectS * GB) / (net('segments by proxy') * SHARE_MAX);
+  say(
+    `a redirect takes ${(redirectS * 1e6).toFixed(0)} us: ${SHARE_MAX * 100} % with segments of ${(enoughBytes / 1e6).toFixed(1)} MB`,
+  );
   return net('segments by redirect') / net('segments by proxy');
 }
 
@@ -289,7 +295,7 @@ await runBench(values.dir, async (run) => {
   say(machineLine(machine));
   say(`segments of ${options.segmentBytes} bytes: the fewer they have, the more redirects a GB`);
   const { rounds, idleShare } = await measure(run, options);
-  const share = report(rounds, idleShare);
+  const share = report(rounds, idleShare, options.segmentBytes);
   say(`redirect / proxy, coordinator CPU a GB: ${(share * 100).toFixed(1)} % (at most ${SHARE_MAX * 100} %)`);
   if (values.json !== undefined) {
     writeFileSync(
