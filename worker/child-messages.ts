@@ -10,6 +10,8 @@ export type ToChild =
       readonly sourceUrl: string;
       readonly coordinatorUrl: string;
       readonly token: string;
+      /** That it may keep busy. */
+      readonly cores: number;
     }
   /** The source is to be had at another address from now on. */
   | { readonly type: 'source'; readonly sourceUrl: string };

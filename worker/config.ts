@@ -55,10 +55,8 @@ export function readWorkerConfig(
   environment: Readonly<Record<string, string | undefined>>,
 ): WorkerConfig & { readonly printToken: boolean } {
   const options = parseOptions(args);
-  // A variable that is set to nothing is not set: compose passes those.
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const config = readConfig(environmentSchema, {
-    ...given,
+    ...environment,
     ...(options.coordinator !== undefined && { COORDINATOR_URL: options.coordinator }),
     ...(options.name !== undefined && { WORKER_NAME: options.name }),
     ...(options.concurrency !== undefined && { CONCURRENCY: options.concurrency }),

@@ -85,6 +85,11 @@ export class TaskChild {
     return !this.#isEnded && exitCode === null && signalCode === null && pid !== undefined;
   }
 
+  /** Undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
   /** Tasks that it has done. */
   get done(): number {
     return this.#done;

@@ -24,6 +24,8 @@ export interface TaskContext {
   openOutput(name: string, contentType: string): Promise<OutputSink>;
   /** Share of the task that is done, 0 to 1. Cheap; also the sign of life that keeps a watchdog quiet. */
   progress(share: number): void;
+  /** Cores that the task may keep busy; missing: all of the machine's. */
+  readonly cores?: number;
   /** Aborted when the task was cancelled or is not this worker's any more. */
   readonly signal: AbortSignal;
 }

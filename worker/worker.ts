@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v4 as uuidv4 } from 'uuid';
 import type { Logger } from '../lib/logging/logger.ts';
@@ -140,7 +141,8 @@ export class Worker implements AsyncDisposable {
     log.debug('a task begins');
     try {
       const { coordinatorUrl, token } = config;
-      const message = { type: 'task' as const, task, fence, sourceUrl, coordinatorUrl, token };
+      const cores = Math.max(1, Math.floor(availableParallelism() / config.concurrency));
+      const message = { type: 'task' as const, task, fence, sourceUrl, coordinatorUrl, token, cores };
       const given = Promise.withResolvers<null>();
       over.signal.addEventListener('abort', () => given.resolve(null), { once: true });
       const run = child.run(message, heartbeats.note);

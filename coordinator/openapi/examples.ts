@@ -65,7 +65,11 @@ export const VIDEO = {
   },
   createdAt: CREATED_AT,
   updatedAt: LATER,
-  links: { content: `/api/v1/videos/${VIDEO_ID}/content` },
+  links: {
+    content: `/api/v1/videos/${VIDEO_ID}/content`,
+    hls: `/api/v1/videos/${VIDEO_ID}/hls/master.m3u8`,
+    poster: `/api/v1/videos/${VIDEO_ID}/poster.jpg`,
+  },
 };
 
 export const MOVIE_FIELDS = {

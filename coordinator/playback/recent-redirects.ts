@@ -1,34 +1,41 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { REDIRECT_MEMORY_MS, REMEMBERED_REDIRECTS_MAX } from './limits.ts';
 
-interface Entry {
-  count: number;
-  untilMs: number;
-}
-
-/** How often something happened a moment ago that has a name. The oldest are forgotten for further ones. */
+/**
+ * How often something happened a moment ago that has a name. Two generations take turns: what happened is remembered for half of
+ * `REDIRECT_MEMORY_MS` at least and all of it at most, or less when there is more than fits.
+ */
 export class RecentRedirects {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** In the order of their times. */
-  readonly #entries = new Map<string, Entry>();
+  #now = new Map<string, number>();
+  #before = new Map<string, number>();
+  #sinceMs = 0;
 
   constructor(clock: Pick<Clock, 'monotonicMs'>) {
     this.#clock = clock;
   }
 
   count(name: string): number {
-    const entry = this.#entries.get(name);
-    return entry !== undefined && entry.untilMs > this.#clock.monotonicMs() ? entry.count : 0;
+    this.#age();
+    return this.#now.get(name) ?? this.#before.get(name) ?? 0;
   }
 
   /** Once more than `before` times. */
   add(name: string, before: number): void {
-    if (before > 0) this.#entries.delete(name);
-    this.#entries.set(name, { count: before + 1, untilMs: this.#clock.monotonicMs() + REDIRECT_MEMORY_MS });
-    if (this.#entries.size <= REMEMBERED_REDIRECTS_MAX) return;
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
-      break;
-    }
+    this.#now.set(name, before + 1);
+    if (this.#now.size >= REMEMBERED_REDIRECTS_MAX / 2) this.#turn();
+  }
+
+  #age(): void {
+    const agedMs = this.#clock.monotonicMs() - this.#sinceMs;
+    if (agedMs < REDIRECT_MEMORY_MS / 2) return;
+    this.#turn();
+    if (agedMs >= REDIRECT_MEMORY_MS) this.#before.clear();
+  }
+
+  #turn(): void {
+    this.#before = this.#now;
+    this.#now = new Map();
+    this.#sinceMs = this.#clock.monotonicMs();
   }
 }

@@ -62,9 +62,9 @@ function rungOf(
   const scale = short / Math.min(width, height);
   const frameRateMax = frameRateOf(video.frameRate, step.frameRateMax);
   return {
-    name: `${even(short)}p`,
-    width: even(width * scale),
-    height: even(height * scale),
+    name: `${even(short, Math.min(width, height))}p`,
+    width: even(width * scale, width),
+    height: even(height * scale, height),
     frameRateMax,
     crf: step.crf,
     bitRateMax: Math.round(step.bitRateMax * (frameRateMax > 31 ? 1.4 : 1) * (short / step.short) ** 1.5),
@@ -79,8 +79,10 @@ function frameRateOf(frameRate: number | null, max: number): number {
   return divisor <= 1 ? max + 1 : Math.max(1, Math.round((frameRate / divisor) * 1000) / 1000);
 }
 
-function even(pixels: number): number {
-  return Math.min(65_534, Math.max(2, Math.round(pixels / 2) * 2));
+/** The nearest that encoders take and that is not above what the source has. */
+function even(pixels: number, sourcePixels: number): number {
+  const max = Math.min(65_534, Math.floor(sourcePixels / 2) * 2);
+  return Math.max(2, Math.min(max, Math.round(pixels / 2) * 2));
 }
 
 /** Which audio tracks are made playable, and how: the first ones, in stereo at most. */

@@ -28,6 +28,7 @@ export class MediaRepository {
   ): Promise<ReadonlyMap<string, VideoMedia>> {
     const { rows } = await sql<VideoMedia & { videoId: string }>`
       select media.video_id as "videoId", media.status, media.reason, media.probe,
+        exists (select from pictures where video_id = media.video_id and name = 'poster.jpg') as "hasPoster",
         case when media.status = 'ready' then 1 else ${PROGRESS} end as progress
       from video_media as media left join transcode_jobs as job on job.id = media.job_id
       where media.video_id = any(${[...videoIds]}::uuid[])

@@ -179,6 +179,12 @@ describe.each(ENGINES)('on %s', (engine) => {
     await expect(world.append(lease, 'video', 10, '0123456789')).rejects.toMatchObject({
       details: { size: 14 },
     });
+    // Of two that are the same, at the same time, one is kept.
+    const both = await Promise.allSettled([0, 1].map(() => world.append(lease, 'video', 14, '456789')));
+    expect(both.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
+    for (const one of both) {
+      if (one.status === 'rejected') expect(one.reason).toMatchObject({ details: { size: 20 } });
+    }
     expect(await world.append(lease, 'video', 14, '456789')).toBe(20);
     const result = await world.inspection({ ...lease }, { seconds: 8 });
     const piece = {

@@ -174,7 +174,11 @@ export class WorkerService implements AsyncDisposable {
       },
       persist: async (chunks) => {
         const isOurs = await outputs.addChunks(lease, { objectId: found.objectId, size, chunkCount }, chunks);
-        if (!isOurs) throw (await outputs.find(lease, name)) === null ? leaseLost() : offsetMismatch(size);
+        if (!isOurs) {
+          // The lease is lost, or the same addition has come twice and the other one was faster.
+          const now = await outputs.find(lease, name);
+          throw now === null ? leaseLost() : offsetMismatch(now.size);
+        }
         chunkCount += chunks.length;
         size += chunks.reduce((sum, { length }) => sum + length, 0);
       },

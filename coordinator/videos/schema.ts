@@ -124,7 +124,11 @@ export const videoSchema = z.object({
   media: mediaSchema.describe('How far it is as something to be played.'),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
-  links: z.object({ content: z.string() }),
+  links: z.object({
+    content: z.string(),
+    hls: z.string().nullable().describe('What players play; null as long as nothing can be played.'),
+    poster: z.string().nullable().describe('A picture of it; null as long as none was made.'),
+  }),
 });
 export type VideoJson = z.infer<typeof videoSchema>;
 

@@ -63,7 +63,7 @@ describe('a raw upload', () => {
       media: expect.objectContaining({ status: 'processing', durationSeconds: null, progress: 0 }),
       createdAt: '2026-01-02T03:04:05.678Z',
       updatedAt: '2026-01-02T03:04:05.678Z',
-      links: { content: `/api/v1/videos/${json.id}/content` },
+      links: { content: `/api/v1/videos/${json.id}/content`, hls: null, poster: null },
     });
     expect(headers.get('location')).toBe(`/api/v1/videos/${json.id}`);
     expect(headers.get('etag')).toBe('"v1"');

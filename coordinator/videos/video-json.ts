@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { VideoJson } from './schema.ts';
-import { describeMedia, type VideoMedia } from './video-media.ts';
+import { describeMedia, mediaLinksOf, type VideoMedia } from './video-media.ts';
 import type { Video } from './video-repository.ts';
 
 /** Of what can be edited: changes of the media alone are nobody's edit. */
@@ -12,7 +12,7 @@ export function etagOf(video: Video): string {
 export function fullEtagOf(video: Video, media: VideoMedia | undefined): string {
   if (media === undefined) return etagOf(video);
   const digest = createHash('sha1')
-    .update(JSON.stringify(describeMedia(media)))
+    .update(JSON.stringify([describeMedia(media), mediaLinksOf('', media)]))
     .digest('base64url');
   return `"v${video.version}.${digest.slice(0, 8)}"`;
 }
@@ -37,6 +37,6 @@ export function toVideoJson(video: Video, url: string, media?: VideoMedia): Vide
     media: describeMedia(media),
     createdAt: video.createdAt.toISOString(),
     updatedAt: video.updatedAt.toISOString(),
-    links: { content: `${url}/content` },
+    links: { content: `${url}/content`, ...mediaLinksOf(url, media) },
   };
 }

@@ -18,6 +18,8 @@ export interface VideoMedia {
   readonly probe: Probe | null;
   /** 0 to 1. */
   readonly progress: number;
+  /** Whether a picture was made that stands for it. */
+  readonly hasPoster: boolean;
 }
 
 /** Whoever knows how far videos are. */
@@ -41,6 +43,15 @@ export const mediaSchema = z.object({
   progress: z.number().min(0).max(1).describe('Share of the transcoding that is done.'),
 });
 export type MediaJson = z.infer<typeof mediaSchema>;
+
+/** Where it is to be had; `url` is the video's own. */
+export function mediaLinksOf(url: string, media: VideoMedia | undefined) {
+  const canBePlayed = media?.status === 'playable' || media?.status === 'ready';
+  return {
+    hls: canBePlayed ? `${url}/hls/master.m3u8` : null,
+    poster: media?.hasPoster === true ? `${url}/poster.jpg` : null,
+  };
+}
 
 /** What the API says of it; a video that nobody has looked at yet is being processed. */
 export function describeMedia(media: VideoMedia | undefined): MediaJson {

@@ -134,7 +134,7 @@ describe.each(ENGINES)('events on %s', (engine) => {
         id,
         title: 'T',
         visibility: 'private',
-        links: { content: `/api/v1/videos/${id}/content` },
+        links: { content: `/api/v1/videos/${id}/content`, hls: null, poster: null },
         reason: null,
       },
     });

@@ -1,6 +1,6 @@
 /**
  * Does transcode tasks one after another as a worker's child process does, with the source in a file and the outputs going
- * to files: `node transcode-engine-main.ts SOURCE OUTPUT_DIRECTORY TASKS.json`. Prints the results, a line each.
+ * to files: `node transcode-engine-main.ts SOURCE OUTPUT_DIRECTORY TASKS.json CORES`. Prints the results, a line each.
  */
 import { createWriteStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +10,13 @@ import { runTask } from '../../worker/engine/run-task.ts';
 import { fileSource } from '../../worker/engine/testing/memory-context.ts';
 import type { TaskContext } from '../../worker/task-context.ts';
 
-const [sourcePath, directory, tasksPath] = process.argv.slice(2) as [string, string, string];
+const [sourcePath, directory, tasksPath, cores] = process.argv.slice(2) as [string, string, string, string];
 const tasks = z.array(taskSchema).parse(JSON.parse(readFileSync(tasksPath, 'utf8')));
 await using source = await fileSource(sourcePath);
 for (const task of tasks) {
   const context: TaskContext = {
     source,
+    cores: Number(cores),
     signal: new AbortController().signal,
     progress: () => {},
     async openOutput(name) {

@@ -8,7 +8,7 @@ import type { BenchFilm } from './transcode-part.ts';
 const CODING =
   '-c:v libx264 -preset veryfast -b:v 8M -maxrate 10M -bufsize 16M -g 60 -pix_fmt yuv420p -c:a aac -b:a 192k';
 /** Noise of a sensor: without it upscaled and drawn pictures would be far too easy. */
-const FILTERS = 'scale=1920:1080:flags=bicubic,noise=alls=5:allf=t,fps=30';
+const FILTERS = 'scale=1920:1080:flags=bicubic,noise=alls=5:allf=t';
 
 /**
  * The film that is measured with: `source`, brought to 1080p, or a flight into the Mandelbrot set with tones, which moves

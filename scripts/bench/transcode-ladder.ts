@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Task } from '../../lib/worker-api/tasks.ts';
 import { BUFFER_SECONDS } from '../../worker/engine/encode/x264-settings.ts';
@@ -7,7 +8,7 @@ import { median, threeFigures } from './statistics.ts';
 import { formatTable } from './text-table.ts';
 import { runTimed, type Timed } from './timed-command.ts';
 import type { TranscodeBench, TranscodePart } from './transcode-part.ts';
-import { AUDIO_BIT_RATE, audioTask, encodeTask, type FilmPlan, planFilm, RUNGS } from './transcode-tasks.ts';
+import { AUDIO_BIT_RATE, audioTask, type FilmPlan, piecesOf, planFilm, RUNGS } from './transcode-tasks.ts';
 
 const ENGINE_MAIN = join(import.meta.dirname, 'transcode-engine-main.ts');
 /** Hours that an hour of video takes in the system that is to be outdone. */
@@ -26,30 +27,44 @@ export const ladderPart: TranscodePart = {
   async measure(bench) {
     const { film, rounds } = bench;
     const plan = await planFilm(film);
+    const slots = availableParallelism();
     const ours: Sample[] = [];
     const plain: Sample[] = [];
     for (let round = 0; round < rounds; round += 1) {
       plain.push(await runPlain(bench, plan));
-      ours.push(
-        await runEngine(bench, [encodeTask(plan, 0, plan.plan.boundaries.length - 1), audioTask(plan)]),
-      );
+      ours.push(await runWorker(bench, [...piecesOf(plan, slots), audioTask(plan)], slots));
     }
     return report(plan.probe.durationSeconds, film.sizeBytes, ours, plain);
   },
 };
 
-/** Runs tasks in a process like a worker's child. */
-export async function runEngine(
-  bench: TranscodeBench,
-  tasks: readonly Task[],
-  core?: number,
-): Promise<Sample> {
+/** Does a task in a process like a worker's child, which may keep one core busy, or only the one that it is pinned to. */
+export async function runEngine(bench: TranscodeBench, task: Task, core?: number): Promise<Sample> {
   const { run, film } = bench;
-  return inDirectory(run.directory, `engine-${core ?? 'all'}`, (directory) => {
-    const tasksPath = join(directory, '..', `tasks-${core ?? 'all'}.json`);
-    writeFileSync(tasksPath, JSON.stringify(tasks));
-    return runTimed(run, process.execPath, [ENGINE_MAIN, film.path, directory, tasksPath], core);
+  return inDirectory(run.directory, `engine-${task.taskId}`, (directory) => {
+    const tasksPath = join(run.directory, `${task.taskId}.json`);
+    writeFileSync(tasksPath, JSON.stringify([task]));
+    return runTimed(run, process.execPath, [ENGINE_MAIN, film.path, directory, tasksPath, '1'], core);
   });
+}
+
+/** Does tasks as a worker does that takes as many at a time as the machine has cores. */
+async function runWorker(bench: TranscodeBench, tasks: readonly Task[], slots: number): Promise<Sample> {
+  const queue = [...tasks];
+  const done: Sample[] = [];
+  const start = performance.now();
+  await Promise.all(
+    Array.from({ length: slots }, async () => {
+      for (let task = queue.shift(); task !== undefined; task = queue.shift())
+        done.push(await runEngine(bench, task));
+    }),
+  );
+  return {
+    wallSeconds: (performance.now() - start) / 1000,
+    cpuSeconds: done.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+    bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
+    output: '',
+  };
 }
 
 function runPlain({ run, film }: TranscodeBench, { plan }: FilmPlan): Promise<Sample> {

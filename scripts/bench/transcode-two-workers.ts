@@ -2,7 +2,7 @@ import { say } from './bench-run.ts';
 import { median, threeFigures } from './statistics.ts';
 import { runEngine } from './transcode-ladder.ts';
 import type { TranscodeBench, TranscodePart } from './transcode-part.ts';
-import { encodeTask, type FilmPlan, planFilm } from './transcode-tasks.ts';
+import { type FilmPlan, piecesOf, planFilm } from './transcode-tasks.ts';
 
 /** Pieces that the title is cut into; each is a process of its own, as in a worker. */
 const PIECES = 4;
@@ -32,17 +32,12 @@ export const twoWorkersPart: TranscodePart = {
 
 /** Seconds until workers on the given cores have taken all pieces, one after another each. */
 async function encodeWith(bench: TranscodeBench, plan: FilmPlan, cores: readonly number[]): Promise<number> {
-  const segments = plan.plan.boundaries.length - 1;
-  if (segments < PIECES) throw new Error(`The film has ${segments} segments; ${PIECES} are needed at least.`);
-  const begins = Array.from({ length: PIECES + 1 }, (_, index) => Math.round((index * segments) / PIECES));
-  const pieces = begins
-    .slice(0, -1)
-    .map((first, index) => encodeTask(plan, first, begins[index + 1]! - first));
+  const pieces = piecesOf(plan, PIECES);
   const start = performance.now();
   await Promise.all(
     cores.map(async (core) => {
       for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift())
-        await runEngine(bench, [piece], core);
+        await runEngine(bench, piece, core);
     }),
   );
   return (performance.now() - start) / 1000;

@@ -1,9 +1,10 @@
 import { setPriority } from 'node:os';
+import { Worker } from 'node:worker_threads';
 import type { FromChild, ToChild } from '../child-messages.ts';
-import { CoordinatorClient, Refused } from '../coordinator-client.ts';
+import { CoordinatorClient, persistently, Refused } from '../coordinator-client.ts';
 import { HttpOutput } from '../http-output.ts';
 import { HttpSource } from '../http-source.ts';
-import { PROGRESS_INTERVAL_MS } from '../limits.ts';
+import { PROGRESS_INTERVAL_MS, TRANSFER_RETRY_MS } from '../limits.ts';
 import { type TaskContext, TaskFailure } from '../task-context.ts';
 import type { runTask } from './run-task.ts';
 
@@ -19,6 +20,8 @@ try {
 } catch {
   // Some systems do not let processes be nice.
 }
+const watch = new URL('./orphan-watch.ts', import.meta.url);
+new Worker(watch, { workerData: { parentPid: process.ppid } }).unref();
 const engine = (await import(process.argv[2]!)) as { readonly runTask: typeof runTask };
 let sourceUrl = '';
 
@@ -30,7 +33,8 @@ process.on('message', (message: ToChild) => {
 process.on('disconnect', () => process.exit(0));
 say({ type: 'ready' });
 
-async function perform({ task, fence, coordinatorUrl, token }: ToChild & { type: 'task' }): Promise<void> {
+async function perform(message: ToChild & { type: 'task' }): Promise<void> {
+  const { task, fence, coordinatorUrl, token, cores } = message;
   await using client = new CoordinatorClient({ url: coordinatorUrl, token });
   const lease = { taskId: task.taskId, fence };
   const { signal } = new AbortController();
@@ -38,7 +42,8 @@ async function perform({ task, fence, coordinatorUrl, token }: ToChild & { type:
   const context: TaskContext = {
     source: new HttpSource({ client, sizeBytes: task.sourceBytes, url: () => sourceUrl, signal }),
     openOutput: async (name, contentType) => {
-      await client.openOutput(lease, name, contentType);
+      const tries = { maxMs: TRANSFER_RETRY_MS, signal };
+      await persistently(() => client.openOutput(lease, name, contentType), tries);
       return new HttpOutput({ client, lease, name, signal });
     },
     progress: (share) => {
@@ -46,6 +51,7 @@ async function perform({ task, fence, coordinatorUrl, token }: ToChild & { type:
       saidAtMs = performance.now();
       say({ type: 'progress', share: Math.min(1, Math.max(0, share)) });
     },
+    cores,
     // The process is ended when its task is not wanted any more.
     signal,
   };

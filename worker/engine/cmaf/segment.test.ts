@@ -7,18 +7,27 @@ function samplesAt(...times: readonly number[]) {
   return times.map((time, index) => ({ bytes: BYTES, time, isSync: index === 0 }));
 }
 
-/** Of the run: durations and offsets, and the beginning. */
+/** What a reader makes of a segment's header: flags say what is there of each sample (ISO/IEC 14496-12, 8.8.7 and 8.8.8). */
 function read(parts: readonly Uint8Array[]) {
   const bytes = Buffer.concat(parts);
-  const start = Number(bytes.readBigUInt64BE(bytes.indexOf('tfdt') + 8));
-  const run = bytes.indexOf('trun');
-  const rows = Array.from({ length: bytes.readUInt32BE(run + 8) }, (_, index) => run + 16 + index * 16);
+  const header = bytes.indexOf('tfhd') + 4;
+  const hasDefaultDuration = (bytes.readUInt32BE(header) & 0x08) !== 0;
+  const run = bytes.indexOf('trun') + 4;
+  const flags = bytes.readUInt32BE(run);
+  const fields = [0x100, 0x200, 0x400, 0x800].filter((flag) => (flags & flag) !== 0);
+  const rows = Array.from(
+    { length: bytes.readUInt32BE(run + 4) },
+    (_, index) => run + 12 + index * fields.length * 4,
+  );
+  const column = (flag: number) => rows.map((row) => bytes.readInt32BE(row + fields.indexOf(flag) * 4));
   return {
     bytes,
-    start,
-    dataOffset: bytes.readUInt32BE(run + 12),
-    durations: rows.map((row) => bytes.readUInt32BE(row)),
-    offsets: rows.map((row) => bytes.readInt32BE(row + 12)),
+    start: Number(bytes.readBigUInt64BE(bytes.indexOf('tfdt') + 8)),
+    dataOffset: bytes.readUInt32BE(run + 8),
+    durations: hasDefaultDuration ? rows.map(() => bytes.readUInt32BE(header + 8)) : column(0x100),
+    sizes: column(0x200),
+    offsets: fields.includes(0x800) ? column(0x800) : rows.map(() => 0),
+    fields,
   };
 }
 
@@ -69,10 +78,7 @@ test('samples that do not fill exactly their segment are a mistake', () => {
 });
 
 test('a segment of sound says the length of a frame once', () => {
-  const parts = makeAudioSegment(1, 2048, 1024, [BYTES, BYTES]);
-  const bytes = Buffer.concat(parts);
-  const header = bytes.indexOf('tfhd');
-  expect(bytes.readUInt32BE(header + 12)).toBe(1024);
-  const run = bytes.indexOf('trun');
-  expect([bytes.readUInt32BE(run + 8), bytes.readUInt32BE(run + 16)]).toEqual([2, 3]);
+  const { durations, sizes, fields, start } = read(makeAudioSegment(1, 2048, 1024, [BYTES, BYTES]));
+  expect({ durations, sizes, start }).toEqual({ durations: [1024, 1024], sizes: [3, 3], start: 2048 });
+  expect(fields).toEqual([0x200]);
 });

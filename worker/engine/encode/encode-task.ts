@@ -1,10 +1,9 @@
-import { availableParallelism } from 'node:os';
 import type { MadeVideo, ResultOf, SegmentPlan, TaskOf } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
 import { planColours } from '../libav/colours.ts';
-import { DECODER_THREADS_MAX } from '../libav/limits.ts';
 import { openSource } from '../libav/open-source.ts';
 import { readPictures } from '../libav/source-pictures.ts';
+import { coresOf, decoderThreads } from '../libav/threads.ts';
 import { Cadence } from './cadence.ts';
 import { ENCODER_THREADS_MAX, FINE_TIMESCALE, TICK_DIVISION } from './limits.ts';
 import { RungEncoder } from './rung-encoder.ts';
@@ -44,7 +43,7 @@ export async function encode(task: EncodeTask, context: TaskContext): Promise<Re
         timescale,
         boundaries,
         firstSegment,
-        threads: Math.min(availableParallelism(), ENCODER_THREADS_MAX),
+        threads: Math.min(coresOf(context), ENCODER_THREADS_MAX),
       }),
     ),
   );
@@ -55,7 +54,7 @@ export async function encode(task: EncodeTask, context: TaskContext): Promise<Re
     timescale,
     from: boundaries[0]!,
     until: boundaries.at(-1)!,
-    threads: Math.min(availableParallelism() + 1, DECODER_THREADS_MAX),
+    threads: decoderThreads(context),
   });
   let count = 0;
   for await (const picture of shownPictures(pictures, boundaries)) {

@@ -1,7 +1,7 @@
 import { AV_NOPTS_VALUE } from 'node-av/constants';
 import { Packet } from 'node-av/lib';
 import type { ResultOf, SegmentPlan } from '../../../lib/worker-api/tasks.ts';
-import { type TaskContext, TaskFailure } from '../../task-context.ts';
+import { type SourceReader, type TaskContext, TaskFailure } from '../../task-context.ts';
 import { type OpenSource, openSource } from '../libav/open-source.ts';
 import { DURATION_SECONDS_MAX, END_SECONDS, TIMESCALE_MAX, TIMESCALE_MIN } from './limits.ts';
 import {
@@ -15,16 +15,14 @@ import { cutByDuration } from './segment-plan.ts';
 
 /** Ticks a second where the source's own do not fit: of MPEG, and a multiple of most picture rates. */
 const TIMESCALE = 90_000;
-/** Packets between two signs of life. */
-const PACKETS_BETWEEN_SIGNS = 500;
 
 /** The same as `inspect` for sources of all containers that FFmpeg reads: nothing of them is playable before a `copy`. */
 export async function inspectByFfmpeg(
   context: TaskContext,
   mayCopyPictures: boolean,
 ): Promise<ResultOf<'inspect'>> {
-  await using source = await openSource(context.source, context.signal);
-  const durationSeconds = await measureDuration(source, context);
+  await using source = await openSource(livelySource(context), context.signal);
+  const durationSeconds = await measureDuration(source);
   const probe = probeSource(source, durationSeconds, context.source.sizeBytes);
   const { video, audio } = source;
   return {
@@ -40,6 +38,17 @@ export async function inspectByFfmpeg(
   };
 }
 
+/** The source, each reading of which is a sign of life: without an index, looking for the end reads all there is. */
+function livelySource(context: TaskContext): SourceReader {
+  return {
+    sizeBytes: context.source.sizeBytes,
+    read(offset, length) {
+      context.progress(0.5);
+      return context.source.read(offset, length);
+    },
+  };
+}
+
 function planOf({ video }: OpenSource, durationSeconds: number): SegmentPlan | null {
   if (video === null) return null;
   const { num, den } = video.timeBase;
@@ -51,7 +60,7 @@ function planOf({ video }: OpenSource, durationSeconds: number): SegmentPlan | n
  * When the last picture or sound has ended, seconds after time 0. What the file says of it is looked after: it may be cut
  * off, or know nothing, in which case all of it is read.
  */
-async function measureDuration(source: OpenSource, context: TaskContext): Promise<number> {
+async function measureDuration(source: OpenSource): Promise<number> {
   const { video, audio } = source;
   const first = video ?? audio[0]!;
   source.select(...(video === null ? [] : [video]), ...audio);
@@ -60,7 +69,7 @@ async function measureDuration(source: OpenSource, context: TaskContext): Promis
     const from = Math.floor((told - END_SECONDS) * TIMESCALE);
     await source.seek(first, source.timeline.fromTicks(from, TIMESCALE, first.timeBase));
   }
-  const last = await readToEnd(source, context);
+  const last = await readToEnd(source);
   const durationSeconds = last ?? told ?? 0;
   if (durationSeconds <= 0)
     throw new TaskFailure('unplayable', 'There is nothing in this file that could be shown.');
@@ -74,14 +83,13 @@ async function measureDuration(source: OpenSource, context: TaskContext): Promis
 }
 
 /** Null: there was no packet with a time. */
-async function readToEnd(source: OpenSource, context: TaskContext): Promise<number | null> {
+async function readToEnd(source: OpenSource): Promise<number | null> {
   const streams = source.video === null ? source.audio : [source.video, ...source.audio];
   const bases = new Map(streams.map(({ index, timeBase }) => [index, timeBase]));
   let end = -Infinity;
   using packet = new Packet();
   packet.alloc();
-  for (let count = 1; await source.readPacket(packet); count++) {
-    if (count % PACKETS_BETWEEN_SIGNS === 0) context.progress(0.5);
+  while (await source.readPacket(packet)) {
     const base = bases.get(packet.streamIndex);
     const time = packet.pts === AV_NOPTS_VALUE ? packet.dts : packet.pts;
     if (base === undefined || time === AV_NOPTS_VALUE) continue;

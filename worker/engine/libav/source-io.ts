@@ -10,7 +10,7 @@ import {
 } from 'node-av/constants';
 import { IOContext } from 'node-av/lib';
 import type { SourceReader } from '../../task-context.ts';
-import { IO_BUFFER_BYTES } from './limits.ts';
+import { IO_BUFFER_BYTES, READ_BLOCK_BYTES, READ_BLOCKS_MAX } from './limits.ts';
 
 /**
  * How FFmpeg reads a source: it asks from its own thread and waits there until the bytes are had. So everything that may
@@ -22,15 +22,34 @@ export interface SourceIo extends Disposable {
   throwIfFailed(): void;
 }
 
+interface Block {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
 export function openSourceIo(source: SourceReader, signal: AbortSignal): SourceIo {
   let position = 0;
+  /** The latest first. */
+  const blocks: Block[] = [];
   let failure: { readonly reason: unknown } | undefined;
+
+  async function blockAt(offset: number): Promise<Block> {
+    const had = blocks.find((each) => offset >= each.offset && offset < each.offset + each.bytes.length);
+    if (had !== undefined) return had;
+    const bytes = await source.read(offset, Math.min(READ_BLOCK_BYTES, source.sizeBytes - offset));
+    const block = { offset, bytes };
+    blocks.unshift(block);
+    blocks.length = Math.min(blocks.length, READ_BLOCKS_MAX);
+    return block;
+  }
 
   async function read(size: number): Promise<Buffer | number> {
     if (failure !== undefined || signal.aborted) return AVERROR_EXIT;
     if (position >= source.sizeBytes) return AVERROR_EOF;
     try {
-      const bytes = await source.read(position, Math.min(size, source.sizeBytes - position));
+      const block = await blockAt(position);
+      const begin = position - block.offset;
+      const bytes = block.bytes.subarray(begin, begin + size);
       if (bytes.length === 0) return AVERROR_EOF;
       position += bytes.length;
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

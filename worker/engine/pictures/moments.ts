@@ -1,6 +1,6 @@
 import { AV_NOPTS_VALUE } from 'node-av/constants';
 import { type Frame, Packet, type Stream } from 'node-av/lib';
-import { IO_BUFFER_BYTES } from '../libav/limits.ts';
+import { READ_BLOCK_BYTES } from '../libav/limits.ts';
 import type { OpenSource } from '../libav/open-source.ts';
 import { readPictures } from '../libav/source-pictures.ts';
 import { StreamDecoder } from '../libav/stream-decoder.ts';
@@ -8,7 +8,7 @@ import { StreamDecoder } from '../libav/stream-decoder.ts';
 /** Ticks a second in which pictures are looked for. */
 const MILLISECONDS = 1000;
 /** Bytes from one wanted time to the next up to which all is read that lies between. */
-const DENSE_BYTES_MAX = 2 * IO_BUFFER_BYTES;
+const DENSE_BYTES_MAX = 2 * READ_BLOCK_BYTES;
 /** Keyframes that cannot be decoded before the rest is given up. */
 const UNDECODABLE_KEYFRAMES_MAX = 50;
 

@@ -1,12 +1,11 @@
-import { availableParallelism } from 'node:os';
 import type { Frame, Stream } from 'node-av/lib';
 import type { Picture, ResultOf, TaskOf, VideoTrack } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
 import { type ColourPlan, planColours } from '../libav/colours.ts';
-import { DECODER_THREADS_MAX } from '../libav/limits.ts';
 import { type OpenSource, openSource } from '../libav/open-source.ts';
 import { PictureFilter } from '../libav/picture-filter.ts';
 import { showingFilters } from '../libav/showing-filters.ts';
+import { decoderThreads } from '../libav/threads.ts';
 import { encodeJpeg, WebpAnimation } from './encode-picture.ts';
 import {
   EXACT_SECONDS_MAX,
@@ -49,7 +48,7 @@ export async function makePictures(
     track,
     colours: planColours(source.video, track),
     durationSeconds: task.probe.durationSeconds,
-    threads: Math.min(availableParallelism() + 1, DECODER_THREADS_MAX),
+    threads: decoderThreads(context),
   };
   const pictures: Picture[] = [];
   const posterSeconds = await makeStoryboard(film, context, pictures);
