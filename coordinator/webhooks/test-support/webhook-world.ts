@@ -198,6 +198,7 @@ export class WebhookWorld implements AsyncDisposable {
     this.seen.push(complete);
     const answer = this.answer(complete);
     if (answer === null) {
+      stopping.throwIfAborted();
       await new Promise((_, reject) => {
         stopping.addEventListener('abort', () => reject(stopping.reason), { once: true });
       });
