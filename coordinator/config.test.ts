@@ -6,10 +6,10 @@ const CLUSTER_SECRET = 'a-secret-of-some-length';
 const read = (environment: Record<string, string>) =>
   readCoordinatorConfig({ CLUSTER_SECRET, ...environment });
 
-/** Of these, 0 means something else. */
-const MAY_BE_ZERO = ['REPLICATE_AFTER'];
+/** Of one, 0 means something else; the other is longer at least. */
+const WITH_BOUNDS_OF_THEIR_OWN = ['REPLICATE_AFTER', 'WORKER_LEASE'];
 const INTERVALS_AND_TIMEOUTS = COORDINATOR_VARIABLES.filter(
-  (name) => /_(INTERVAL|TIMEOUT|LEASE|AFTER)$/.test(name) && !MAY_BE_ZERO.includes(name),
+  (name) => /_(INTERVAL|TIMEOUT|LEASE|AFTER)$/.test(name) && !WITH_BOUNDS_OF_THEIR_OWN.includes(name),
 );
 
 describe('the configuration of the coordinator', () => {
@@ -19,7 +19,7 @@ describe('the configuration of the coordinator', () => {
   });
 
   it('takes durations and sizes at their bounds', () => {
-    expect(INTERVALS_AND_TIMEOUTS).toHaveLength(9);
+    expect(INTERVALS_AND_TIMEOUTS).toHaveLength(8);
     for (const name of INTERVALS_AND_TIMEOUTS) {
       expect(read({ [name]: '1' })).toMatchObject({ [name]: 1 });
       expect(read({ [name]: '24d' })).toMatchObject({ [name]: 24 * 86_400_000 });
@@ -69,6 +69,7 @@ describe('the configuration of the coordinator', () => {
       [name, 'soon'],
     ]),
     ['SWEEP_MIN_AGE', '25d'],
+    ['WORKER_LEASE', '499ms'],
     ['UPLOAD_BUFFERS', '1MiB'],
     ['UPLOAD_BUFFERS', '2049MiB'],
     ['CHUNK_SIZE', '9MiB'],
