@@ -1,0 +1,13 @@
+import { render } from 'preact';
+import './styles/index.css';
+import { startSession } from './api/session.ts';
+import { App } from './app/app.tsx';
+import { startNavigation } from './app/navigation.ts';
+import { startTheme } from './app/theme.ts';
+import { startLanguage } from './i18n/translate.ts';
+
+startTheme();
+startLanguage();
+startNavigation();
+void startSession();
+render(<App />, document.getElementById('app')!);
