@@ -1,3 +1,5 @@
+import './schemas-without-eval.ts';
+
 import { UploadError } from '../../../lib/upload-client/answers.ts';
 import { uploadDirect } from '../../../lib/upload-client/direct-upload.ts';
 import { send } from '../api/client.ts';
