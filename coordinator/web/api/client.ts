@@ -13,6 +13,8 @@ export interface Wanted {
   readonly body?: BodyInit;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** Whether the server is asked even if the browser has an answer that it may still use. */
+  readonly isFresh?: boolean;
   /** None for 0. */
   readonly timeoutMs?: number;
 }
@@ -40,6 +42,7 @@ export async function askVersioned<Value>(
     method,
     headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...wanted.headers },
     body: json === undefined ? (wanted.body ?? null) : JSON.stringify(json),
+    ...(wanted.isFresh && { cache: 'no-cache' as const }),
     signal: AbortSignal.any([...timeout, ...(signal === undefined ? [] : [signal])]),
   });
   if (!response.ok) throw await problemOf(response);

@@ -45,7 +45,7 @@ const PATTERNS = Object.entries(PAGE_PATHS).map(([page, path]) => ({
 
 /** The page of a path (without a query), a slash at its end or not; undefined when there is none. */
 export function matchPage(path: string): PageMatch | undefined {
-  const plain = path.length > 1 ? path.replace(/\/$/, '') : path;
+  const plain = path.replace(/(?<=\w)\/$/, '');
   for (const { page, names, pattern } of PATTERNS) {
     const values = pattern.exec(plain);
     if (values === null) continue;

@@ -141,7 +141,7 @@ function SpeedMenu({ video, playback }: Pick<ControlsProps, 'video' | 'playback'
   const speed = playback.speed.value;
   return (
     <Menu
-      label={t('speed')}
+      label={`${t('speed')}: ${formatNumber(speed)}×`}
       opens="up"
       class="player-speed"
       face={<span class="player-face">{formatNumber(speed)}×</span>}
@@ -168,12 +168,9 @@ function QualityMenu({ engine }: Pick<ControlsProps, 'engine'>) {
   const chosen = engine.chosen.value;
   const qualities = engine.qualities.value.toSorted((a, b) => b.bitsPerSecond - a.bitsPerSecond);
   const shown = qualities.find(({ index }) => index === (chosen ?? engine.shown.value));
+  const name = shown === undefined ? t('auto') : `${shown.height}p`;
   return (
-    <Menu
-      label={t('quality')}
-      opens="up"
-      face={<span class="player-face">{shown === undefined ? t('auto') : `${shown.height}p`}</span>}
-    >
+    <Menu label={`${t('quality')}: ${name}`} opens="up" face={<span class="player-face">{name}</span>}>
       {(close) => {
         const choose = (index: number | null) => () => {
           engine.choose(index);

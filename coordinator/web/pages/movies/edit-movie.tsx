@@ -27,7 +27,7 @@ export function NewMoviePage() {
 
 export function EditMoviePage({ id = '' }: { readonly id?: string }) {
   const { value, error, reload } = useResource(`movie ${id}`, (signal) =>
-    askVersioned<Movie>('GET', `/movies/${id}`, { signal, headers: { 'cache-control': 'no-cache' } }),
+    askVersioned<Movie>('GET', `/movies/${id}`, { signal, isFresh: true }),
   );
   useTitle(t('editMovie'));
   if (value === undefined) {

@@ -7,6 +7,8 @@ const PAGE_LENGTH = 48;
 /** Lists that are kept, so that going back shows what was there. */
 const LISTS_KEPT = 12;
 const KEPT_MS = 60_000;
+/** So long browsers may use the server's answers again; who has changed something does not want them to. */
+const ANSWERS_KEPT_MS = 30_000;
 
 /** One search: what was found so far, page by page. */
 export class MovieListing {
@@ -34,7 +36,11 @@ export class MovieListing {
     const place = cursor === undefined ? { facets: true } : { cursor };
     try {
       const signal = this.#abort.signal;
-      const list = await ask<MovieList>('GET', '/movies', { query: { ...query, ...place }, signal });
+      const list = await ask<MovieList>('GET', '/movies', {
+        query: { ...query, ...place },
+        signal,
+        isFresh: Date.now() - changedMs < ANSWERS_KEPT_MS,
+      });
       batch(() => {
         this.pages.value = list.items.length === 0 ? this.pages.value : [...this.pages.value, list.items];
         this.facets.value = list.facets ?? this.facets.value;
@@ -57,6 +63,7 @@ export class MovieListing {
   }
 }
 
+let changedMs = 0;
 const kept = new Map<string, MovieListing>();
 
 /** The list of a query: a kept one if that is wanted, or one that begins anew. */
@@ -74,4 +81,5 @@ export function openListing(query: MovieQuery, mayBeKept: boolean): MovieListing
 /** After a change of the catalog. */
 export function forgetListings(): void {
   kept.clear();
+  changedMs = Date.now();
 }

@@ -21,7 +21,7 @@ import { forgetListings } from './movie-list.ts';
 
 export function MoviePage({ id = '' }: { readonly id?: string }) {
   const { value, error, reload } = useResource(`movie ${id}`, (signal) =>
-    askVersioned<Movie>('GET', `/movies/${id}`, { signal }),
+    askVersioned<Movie>('GET', `/movies/${id}`, { signal, isFresh: isAdmin.peek() }),
   );
   useTitle(value?.value.title);
   if (value === undefined) {
