@@ -1,4 +1,3 @@
-import { API } from './client.ts';
 import type { Video } from './types.ts';
 
 /** What is known of a video's pictures and sound. */
@@ -29,11 +28,17 @@ export function mediaOf(video: Video): Media {
   };
 }
 
-/** Whether there are playlists, so that a player can choose between qualities. */
-export function isStreamable(media: Media): boolean {
-  return media.status === 'playable' || media.status === 'ready';
+/** The playlists of all qualities; null when nothing can be played from them yet. */
+export function playlistOf(video: Video): string | null {
+  return linkOf(video, 'hls');
 }
 
+/** Made of the video itself; null when that has not been done. The storyboard comes with it. */
 export function posterOf(video: Video): string | null {
-  return mediaOf(video).status === 'ready' ? `${API}/videos/${video.id}/poster.jpg` : null;
+  return linkOf(video, 'poster');
+}
+
+function linkOf(video: Video, name: string): string | null {
+  const link = (video.links as Readonly<Record<string, unknown>>)[name];
+  return typeof link === 'string' ? link : null;
 }

@@ -1,6 +1,6 @@
 import { useEffect, useMemo } from 'preact/hooks';
 import { API, ask, askVersioned, send } from '../../api/client.ts';
-import { isStreamable, type Media, mediaOf } from '../../api/media.ts';
+import { type Media, mediaOf, playlistOf, posterOf } from '../../api/media.ts';
 import type { Attachment, Page, Video } from '../../api/types.ts';
 import { type Resource, useResource } from '../../parts/use-resource.ts';
 import type { Sources } from '../../player/engine.ts';
@@ -54,8 +54,7 @@ export function useSources(video: Video | undefined): Sources | undefined {
   const id = video?.id;
   return useMemo(() => {
     if (video === undefined) return undefined;
-    const playlist = isStreamable(mediaOf(video)) ? `${API}/videos/${video.id}/hls/master.m3u8` : null;
-    return { playlist, file: video.links.content };
+    return { playlist: playlistOf(video), file: video.links.content };
   }, [id]);
 }
 
@@ -63,7 +62,7 @@ const NO_TILES: readonly Tile[] = [];
 
 /** Small pictures for the seek bar, when they have been made. */
 export function useStoryboard(video: Video | undefined): readonly Tile[] {
-  const isThere = video !== undefined && mediaOf(video).status === 'ready';
+  const isThere = video !== undefined && posterOf(video) !== null;
   const { value } = useResource(`storyboard ${video?.id} ${isThere}`, async (signal) => {
     if (!isThere) return NO_TILES;
     const url = `${API}/videos/${video.id}/storyboard.vtt`;
