@@ -234,6 +234,8 @@ export const MESSAGES = {
     'It can be watched already; further qualities are being made.',
     'Es kann schon angesehen werden; weitere Qualitäten entstehen gerade.',
   ],
+  qualitiesThere: ['Several qualities are there now.', 'Jetzt gibt es mehrere Qualitäten.'],
+  switchNow: ['Use them', 'Verwenden'],
   preparing: ['The video is being prepared.', 'Das Video wird vorbereitet.'],
   unplayable: ['This video cannot be played', 'Dieses Video lässt sich nicht abspielen'],
   playerUnplayable: [

@@ -10,7 +10,7 @@ export function EmbedPage({ id = '' }: { readonly id?: string }) {
   const { value, error } = useVideo(id);
   const video = value?.video;
   const attachments = useAttachments(id);
-  const sources = useSources(video);
+  const { sources } = useSources(video);
   const storyboard = useStoryboard(video);
   useTitle(video?.title);
   if (video === undefined || sources === undefined) {

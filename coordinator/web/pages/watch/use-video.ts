@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { API, ask, askVersioned, send } from '../../api/client.ts';
 import { type Media, mediaOf, playlistOf, posterOf } from '../../api/media.ts';
 import type { Attachment, Page, Video } from '../../api/types.ts';
@@ -46,16 +46,34 @@ export function isCaptions({ kind }: Attachment): boolean {
   return kind === 'captions' || kind === 'subtitles';
 }
 
+export interface ChosenSources {
+  readonly sources: Sources | undefined;
+  /** Whether there are playlists by now, and the file is played. */
+  readonly isBetterThere: boolean;
+  /** Goes over to them. */
+  readonly switchOver: () => void;
+}
+
 /**
- * What the player plays: whatever there was when the page was opened, so that nothing begins anew when a quality more is
- * there.
+ * What the player plays: whatever there was when the page was opened. What is made later is taken by itself as long as
+ * nothing has been played, and otherwise when the viewer wants it, so that nothing begins anew unasked.
  */
-export function useSources(video: Video | undefined): Sources | undefined {
-  const id = video?.id;
-  return useMemo(() => {
-    if (video === undefined) return undefined;
-    return { playlist: playlistOf(video), file: video.links.content };
-  }, [id]);
+export function useSources(video: Video | undefined, hasBegun: () => boolean = () => false): ChosenSources {
+  const taken = useRef<Sources | undefined>(undefined);
+  const [, setRound] = useState(0);
+  if (video === undefined) return { sources: undefined, isBetterThere: false, switchOver: () => {} };
+  const now: Sources = { playlist: playlistOf(video), file: video.links.content };
+  const isOther = taken.current?.file !== now.file;
+  const isBetter = taken.current?.playlist === null && now.playlist !== null;
+  if (isOther || (isBetter && !hasBegun())) taken.current = now;
+  return {
+    sources: taken.current,
+    isBetterThere: isBetter && taken.current !== now,
+    switchOver: () => {
+      taken.current = now;
+      setRound((round) => round + 1);
+    },
+  };
 }
 
 const NO_TILES: readonly Tile[] = [];

@@ -7,6 +7,7 @@ import { query } from '../../app/navigation.ts';
 import { pathOf } from '../../app/paths.ts';
 import { formatBytes, formatClock, formatDate } from '../../i18n/format.ts';
 import { t } from '../../i18n/translate.ts';
+import { Button } from '../../parts/button.tsx';
 import { Icon } from '../../parts/icon.tsx';
 import { Empty, Failed, Loading } from '../../parts/states.tsx';
 import { useResource } from '../../parts/use-resource.ts';
@@ -22,9 +23,9 @@ export function WatchPage({ id = '' }: { readonly id?: string }) {
   const { value, error, reload } = useVideo(id);
   const video = value?.video;
   const attachments = useAttachments(id);
-  const sources = useSources(video);
   const storyboard = useStoryboard(video);
   const atS = useRef(0);
+  const { sources, isBetterThere, switchOver } = useSources(video, () => atS.current > 0);
   const startS = useResource(`start ${id}`, async () => startOf(id)).value;
   useTitle(video?.title);
   if (video === undefined) {
@@ -53,13 +54,19 @@ export function WatchPage({ id = '' }: { readonly id?: string }) {
             poster={posterOf(video)}
             captions={captions}
             storyboard={storyboard}
-            startS={startS}
+            startS={atS.current > 0 ? atS.current : startS}
             onTime={(seconds) => {
               atS.current = seconds;
             }}
           />
         )}
-        {isOnItsWay(media) && <Preparing media={media} />}
+        {isBetterThere && (
+          <div class="notice preparing" role="status">
+            <p>{t('qualitiesThere')}</p>
+            <Button onClick={switchOver}>{t('switchNow')}</Button>
+          </div>
+        )}
+        {!isBetterThere && isOnItsWay(media) && <Preparing media={media} />}
         {startS > 0 && !query.value.has('t') && (
           <p class="watch-resumed">{t('resumedAt', { at: formatClock(startS) })}</p>
         )}
