@@ -11,6 +11,7 @@ import {
 import { Icon, type IconName } from '../parts/icon.tsx';
 import { Logo } from '../parts/logo.tsx';
 import { Menu, MenuItem } from '../parts/menu.tsx';
+import { activity } from '../upload/activity.ts';
 import { Link } from './link.tsx';
 import { goTo, match, navigate, place } from './navigation.ts';
 import { type PageName, pathOf } from './paths.ts';
@@ -58,6 +59,9 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
             <Link class="button button-main top-upload" href={pathOf('upload')}>
               <Icon name="upload" size={18} />
               <span>{t('upload')}</span>
+              {activity.value.share !== null && (
+                <span class="top-upload-bar" style={{ width: `${activity.value.share * 100}%` }} />
+              )}
             </Link>
           )}
           <ThemeMenu />
