@@ -175,10 +175,10 @@ test.runIf(HAS_BROWSER)(
   async () => {
     const { page } = grace;
     await open(page, '/upload');
-    // Two parts get through to the nodes; the others are held until the page is another one.
-    await interceptParts(page, 'if (++parts > 2) return;');
+    // One part gets through to the nodes; the others are held until the page is another one.
+    await interceptParts(page, 'if (++parts > 1) return;');
     const file = join(cluster.dataDir, 'long.mp4');
-    const bytes = Buffer.concat([clip, randomBytes(24 * 1024 * 1024)]);
+    const bytes = Buffer.concat([clip, randomBytes(10 * 1024 * 1024)]);
     const partCount = Math.ceil(bytes.length / (8 * 1024 * 1024));
     await writeFile(file, bytes);
     await page.locator('.drop input[type=file]').setInputFiles(file);
@@ -198,7 +198,7 @@ test.runIf(HAS_BROWSER)(
     });
     await row.locator('input[type=file]').setInputFiles(file);
     await row.getByText('Uploaded', { exact: true }).waitFor();
-    expect(sentAgain).toBe(partCount - 2);
+    expect(sentAgain).toBe(partCount - 1);
     const { items } = (await (await cluster.api('/videos?limit=10')).json()) as {
       items: { filename: string; size: number; visibility: string }[];
     };
@@ -216,6 +216,26 @@ test.runIf(HAS_BROWSER)('without a way to the nodes an upload passes the coordin
   await uploadRow('around.mp4').getByText('Uploaded', { exact: true }).waitFor();
 });
 
+test.runIf(HAS_BROWSER)(
+  'a coordinator that is away while a file is uploaded costs nothing but time',
+  async () => {
+    const { page } = grace;
+    await open(page, '/upload');
+    const sent = page.waitForRequest((request) => request.method() === 'PUT');
+    const file = { name: 'restart.mp4', mimeType: 'video/mp4', buffer: clip };
+    await page.locator('.drop input[type=file]').setInputFiles(file);
+    await sent;
+    await cluster.cluster.coordinator.kill();
+    await uploadRow('restart.mp4').getByText('No connection; it goes on by itself').waitFor();
+    await cluster.cluster.startCoordinator();
+    await uploadRow('restart.mp4').getByText('Uploaded', { exact: true }).waitFor();
+    const complaints = (grace.complaints as string[]).splice(0);
+    expect(
+      complaints.filter((text) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|status of 503/.test(text)),
+    ).toEqual([]);
+  },
+);
+
 test.runIf(HAS_BROWSER)('a movie is found although it is misspelt, and edited', async () => {
   const { page } = admin;
   await open(page, '/');
@@ -224,7 +244,8 @@ test.runIf(HAS_BROWSER)('a movie is found although it is misspelt, and edited', 
   await page.locator('.movie-card', { hasText: 'The Wizard of Oz' }).click();
   await page.getByRole('heading', { level: 1, name: 'The Wizard of Oz' }).waitFor();
   await page.goBack();
-  expect(await page.getByRole('combobox', { name: 'Search movies' }).inputValue()).toBe('wizzard of os');
+  const searched = page.getByRole('combobox', { name: 'Search movies' });
+  await expect.poll(() => searched.inputValue()).toBe('wizzard of os');
   await page.goForward();
   await page.getByRole('link', { name: 'Edit' }).click();
   await page.getByLabel('Original title').fill('Der Zauberer von Oz');
@@ -296,12 +317,12 @@ const PAGES: readonly (readonly [name: string, path: () => string, who: 'admin' 
   ['nothing-found', () => '/?q=qqqqqqqq', 'nobody'],
   ['movie', () => `/movies/${movieId}`, 'admin'],
   ['edit-movie', () => `/movies/${movieId}/edit`, 'admin'],
-  ['videos', () => '/videos', 'nobody'],
-  ['watch', () => `/watch/${videoId}`, 'admin'],
+  ['videos', () => '/videos', 'grace'],
+  ['watch', () => `/watch/${videoId}`, 'grace'],
   ['embed', () => `/embed/${videoId}`, 'nobody'],
   ['sign-in', () => '/sign-in', 'nobody'],
   ['register', () => '/register', 'nobody'],
-  ['upload', () => '/upload', 'admin'],
+  ['upload', () => '/upload', 'grace'],
   ['library', () => '/library', 'grace'],
   ['edit-video', () => `/library/${videoId}`, 'admin'],
   ['account', () => '/account', 'admin'],
@@ -313,29 +334,42 @@ const PAGES: readonly (readonly [name: string, path: () => string, who: 'admin' 
 ];
 let videoId: string;
 
+/** What is wrong with these pages. Leaves pictures of them. */
+async function walk(page: Page, pages: typeof PAGES): Promise<string[]> {
+  const findings: string[] = [];
+  for (const [name, path] of pages) {
+    const keep = (look: string) => page.screenshot({ path: join(PICTURES, `${name}-${look}.png`) });
+    await page.setViewportSize(DESK);
+    await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+    await open(page, path());
+    await page.locator('main:not(:has(.loading))').first().waitFor();
+    await keep('light');
+    findings.push(...(await seriousFindings(page)).map((finding) => `${name}, light: ${finding}`));
+    await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+    await keep('dark');
+    findings.push(...(await seriousFindings(page, 'contrast')).map((finding) => `${name}, dark: ${finding}`));
+    await page.setViewportSize(PHONE);
+    await keep('phone');
+    const widthPx = await page.evaluate<number>('document.documentElement.scrollWidth');
+    if (widthPx > PHONE.width) findings.push(`${name}: ${widthPx} px wide on a phone`);
+  }
+  return findings;
+}
+
 test.runIf(HAS_BROWSER)(
   'every page is accessible in both themes, fits a phone, and complains of nothing',
   async () => {
     videoId = (await cluster.upload(new Uint8Array(clip), '?title=A+clip&filename=clip.mp4')).id;
     const nobody = await openPage();
-    const findings: string[] = [];
-    for (const [name, path, who] of PAGES) {
-      const { page } = { admin, grace, nobody }[who];
-      await page.setViewportSize(DESK);
-      await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
-      await open(page, path());
-      await page.locator('main:not(:has(.loading))').first().waitFor();
-      await page.screenshot({ path: join(PICTURES, `${name}-light.png`) });
-      findings.push(...(await seriousFindings(page)).map((finding) => `${name}, light: ${finding}`));
-      await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
-      await page.screenshot({ path: join(PICTURES, `${name}-dark.png`) });
-      findings.push(...(await seriousFindings(page)).map((finding) => `${name}, dark: ${finding}`));
-      await page.setViewportSize(PHONE);
-      await page.screenshot({ path: join(PICTURES, `${name}-phone.png`) });
-      const widthPx = await page.evaluate<number>('document.documentElement.scrollWidth');
-      if (widthPx > PHONE.width) findings.push(`${name}: ${widthPx} px wide on a phone`);
-    }
-    expect(findings).toEqual([]);
+    const findings = await Promise.all(
+      Object.entries({ admin, grace, nobody }).map(([who, { page }]) =>
+        walk(
+          page,
+          PAGES.filter((one) => one[2] === who),
+        ),
+      ),
+    );
+    expect(findings.flat()).toEqual([]);
     expect(nobody.complaints).toEqual([]);
     await nobody.page.close();
   },

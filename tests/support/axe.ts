@@ -11,12 +11,15 @@ interface Violation {
   readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary?: string }[];
 }
 
-/** What axe finds serious or worse on the page as it is shown: the rule, and where. */
-export async function seriousFindings(page: Page): Promise<string[]> {
+const ALL = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'];
+
+/** What axe finds serious or worse on the page as it is shown: the rule, and where. `contrast`: colours alone. */
+export async function seriousFindings(page: Page, what: 'all' | 'contrast' = 'all'): Promise<string[]> {
   source ??= readFile(SOURCE, 'utf8');
   // By the debugger, for the page's policy lets nobody add scripts.
   await page.evaluate(`typeof axe === 'undefined' && (() => {${await source}})()`);
-  const options = { resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] };
+  const runOnly = what === 'all' ? ALL : { type: 'rule', values: ['color-contrast'] };
+  const options = { resultTypes: ['violations'], runOnly };
   const { violations } = await page.evaluate<{ violations: Violation[] }>(
     `axe.run(document, ${JSON.stringify(options)})`,
   );

@@ -19,6 +19,7 @@ interface Hint {
 export type Renewal = 'renewed' | 'refused' | 'unreachable';
 
 let timer: ReturnType<typeof setTimeout> | undefined;
+let tellOfEnd: () => void = () => {};
 let running: Promise<Renewal> | undefined;
 
 /** Whether somebody has logged in here and not out again, as far as is known. */
@@ -35,6 +36,11 @@ export function rememberLogin(expiresInS: number): void {
 export function forgetLogin(): void {
   clearTimeout(timer);
   localStorage.removeItem(KEPT_AS);
+}
+
+/** Calls back when the server says that the login is over. */
+export function onLoginOver(listener: () => void): void {
+  tellOfEnd = listener;
 }
 
 /** Calls back when another tab has logged in or out. */
@@ -87,6 +93,7 @@ async function renewOnce(beforeMs: number): Promise<Renewal> {
   }
   if (response.status !== 401 && response.status !== 403) return 'unreachable';
   forgetLogin();
+  tellOfEnd();
   return 'refused';
 }
 

@@ -1,7 +1,7 @@
 import { computed, signal } from '@preact/signals';
 import { ask } from './client.ts';
 import { Problem } from './problem.ts';
-import { forgetLogin, hasLogin, keepRenewing, onOtherTab, rememberLogin } from './renewal.ts';
+import { forgetLogin, hasLogin, keepRenewing, onLoginOver, onOtherTab, rememberLogin } from './renewal.ts';
 import type { LoginAnswer, Me, Usage, User } from './types.ts';
 
 /** Who uses the page: undefined as long as that is not known, null for nobody. */
@@ -15,6 +15,9 @@ export const mayUpload = computed(() => me.value?.role === 'admin' || me.value?.
 /** Finds out who uses the page, and keeps the login alive. */
 export async function startSession(): Promise<void> {
   onOtherTab(() => void refreshMe());
+  onLoginOver(() => {
+    me.value = null;
+  });
   keepRenewing();
   await refreshMe();
 }

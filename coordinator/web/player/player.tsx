@@ -1,15 +1,17 @@
 import { useSignal } from '@preact/signals';
+import type { RefObject } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Attachment } from '../api/types.ts';
 import { t } from '../i18n/translate.ts';
 import { Icon } from '../parts/icon.tsx';
 import { Spinner } from '../parts/spinner.tsx';
-import { type Command, commandOf, speedBeside } from './commands.ts';
+import { type Command, commandOf } from './commands.ts';
 import { Controls } from './controls.tsx';
-import { Engine, type Sources } from './engine.ts';
+import { Engine, type EngineState, type Sources } from './engine.ts';
 import { keepPosition } from './positions.ts';
+import { createCommands } from './run-command.ts';
 import type { Tile } from './storyboard.ts';
-import { usePlayback } from './use-playback.ts';
+import { type Playback, usePlayback } from './use-playback.ts';
 
 export interface PlayerProps {
   readonly videoId: string;
@@ -47,37 +49,8 @@ export function Player(props: PlayerProps) {
     return () => made.dispose();
   }, [sources.file, sources.playlist]);
 
-  useEffect(() => {
-    const element = video.current!;
-    const keep = () => keepPosition(videoId, element.ended ? 0 : element.currentTime, element.duration);
-    const timer = setInterval(() => !element.paused && keep(), KEEP_EVERY_MS);
-    element.addEventListener('pause', keep);
-    addEventListener('pagehide', keep);
-    return () => {
-      clearInterval(timer);
-      element.removeEventListener('pause', keep);
-      removeEventListener('pagehide', keep);
-    };
-  }, [videoId]);
-
+  useKeptPosition(videoId, video);
   const commands = useMemo(() => createCommands(video, frame), []);
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement;
-      if (target.closest('input:not([type="range"]), textarea, select, dialog, [role="menu"]')) return;
-      // A button that has the focus is pressed by the space bar.
-      if (event.key === ' ' && target.closest('button, a, summary')) return;
-      if (target.closest('input[type="range"]') && event.key.startsWith('Arrow')) return;
-      const command = commandOf(event);
-      if (command === undefined) return;
-      event.preventDefault();
-      showControls();
-      commands(command);
-    };
-    addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
-  }, []);
-
   const showControls = () => {
     areControlsShown.value = true;
     clearTimeout(hideTimer.current);
@@ -87,6 +60,10 @@ export function Player(props: PlayerProps) {
       if (!hasFocus && !hasMenu) areControlsShown.value = false;
     }, CONTROLS_MS);
   };
+  useKeys((command) => {
+    showControls();
+    commands(command);
+  });
   const isQuiet = !areControlsShown.value && !playback.isPaused.value;
   const state = engine.value?.state.value ?? 'ready';
   return (
@@ -120,32 +97,12 @@ export function Player(props: PlayerProps) {
           />
         ))}
       </video>
-      {(playback.isWaiting.value || state === 'reconnecting') && (
-        <div class="player-waiting" role="status">
-          <Spinner size={56} />
-          <span class={state === 'reconnecting' ? 'player-note' : 'for-readers'}>
-            {t(state === 'reconnecting' ? 'reconnecting' : 'loading')}
-          </span>
-        </div>
-      )}
-      {state === 'ready' && playback.isPaused.value && !playback.isWaiting.value && (
-        <button
-          type="button"
-          class="player-big"
-          aria-label={t(playback.hasEnded.value ? 'playAgain' : 'play')}
-          onClick={() => commands({ kind: 'toggle' })}
-        >
-          <Icon name={playback.hasEnded.value ? 'back' : 'play'} size={44} />
-        </button>
-      )}
-      {(state === 'unplayable' || state === 'failed') && (
-        <div class="player-problem" role="alert">
-          <p>{t(state === 'failed' ? 'playerFailed' : 'playerUnplayable')}</p>
-          <a class="button button-plain" href={`${sources.file}?download=1`} download>
-            {t('download')}
-          </a>
-        </div>
-      )}
+      <Overlay
+        state={state}
+        playback={playback}
+        file={sources.file}
+        onToggle={() => commands({ kind: 'toggle' })}
+      />
       {engine.value !== undefined && (
         <Controls
           video={video}
@@ -160,54 +117,85 @@ export function Player(props: PlayerProps) {
   );
 }
 
-function createCommands(
-  video: { readonly current: HTMLVideoElement | null },
-  frame: { readonly current: HTMLElement | null },
-): (command: Command) => void {
-  return (command) => {
-    const element = video.current;
-    if (element === null) return;
-    const clamp = (value: number, max: number) => Math.min(max, Math.max(0, value));
-    switch (command.kind) {
-      case 'toggle':
-        if (element.paused) void element.play().catch(() => {});
-        else element.pause();
-        return;
-      case 'skip':
-        element.currentTime = clamp(element.currentTime + command.seconds, element.duration || 0);
-        return;
-      case 'seekShare':
-        if (Number.isFinite(element.duration)) element.currentTime = element.duration * command.share;
-        return;
-      case 'volume':
-        element.muted = false;
-        element.volume = clamp(element.volume + command.change, 1);
-        return;
-      case 'speed':
-        element.playbackRate = speedBeside(element.playbackRate, command.change);
-        return;
-      case 'mute':
-        element.muted = !element.muted;
-        return;
-      case 'captions':
-        toggleCaptions(element.textTracks);
-        return;
-      case 'fullscreen':
-        if (document.fullscreenElement !== null) void document.exitFullscreen();
-        else void frame.current?.requestFullscreen?.().catch(() => {});
-        return;
-      case 'pictureInPicture':
-        if (document.pictureInPictureElement !== null) void document.exitPictureInPicture();
-        else void element.requestPictureInPicture?.().catch(() => {});
-    }
-  };
+/** Remembers where the video is while it plays, and when it is left. */
+function useKeptPosition(videoId: string, video: RefObject<HTMLVideoElement | null>): void {
+  useEffect(() => {
+    const element = video.current!;
+    const keep = () => keepPosition(videoId, element.ended ? 0 : element.currentTime, element.duration);
+    const timer = setInterval(() => !element.paused && keep(), KEEP_EVERY_MS);
+    element.addEventListener('pause', keep);
+    addEventListener('pagehide', keep);
+    return () => {
+      clearInterval(timer);
+      element.removeEventListener('pause', keep);
+      removeEventListener('pagehide', keep);
+    };
+  }, [videoId]);
 }
 
-function toggleCaptions(tracks: TextTrackList): void {
-  const all = [...tracks];
-  const shown = all.find(({ mode }) => mode === 'showing');
-  if (shown !== undefined) shown.mode = 'disabled';
-  else if (all[0] !== undefined) all[0].mode = 'showing';
+/** Keys that are meant for the player, wherever on the page the focus is. */
+function useKeys(onCommand: (command: Command) => void): void {
+  const latest = useRef(onCommand);
+  latest.current = onCommand;
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      if (target.closest('input:not([type="range"]), textarea, select, dialog, [role="menu"]')) return;
+      // A button that has the focus is pressed by the space bar.
+      if (event.key === ' ' && target.closest('button, a, summary')) return;
+      if (target.closest('input[type="range"]') && event.key.startsWith('Arrow')) return;
+      const command = commandOf(event);
+      if (command === undefined) return;
+      event.preventDefault();
+      latest.current(command);
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
+}
+
+interface OverlayProps {
+  readonly state: EngineState;
+  readonly playback: Playback;
+  readonly file: string;
+  readonly onToggle: () => void;
+}
+
+/** What is shown on the picture: that it waits, that it can be played, or that it cannot. */
+function Overlay({ state, playback, file, onToggle }: OverlayProps) {
+  const isWaiting = playback.isWaiting.value || state === 'reconnecting';
+  if (state === 'unplayable' || state === 'failed') {
+    return (
+      <div class="player-problem" role="alert">
+        <p>{t(state === 'failed' ? 'playerFailed' : 'playerUnplayable')}</p>
+        <a class="button button-plain" href={`${file}?download=1`} download>
+          {t('download')}
+        </a>
+      </div>
+    );
+  }
+  if (isWaiting) {
+    return (
+      <div class="player-waiting" role="status">
+        <Spinner size={56} />
+        <span class={state === 'reconnecting' ? 'player-note' : 'for-readers'}>
+          {t(state === 'reconnecting' ? 'reconnecting' : 'loading')}
+        </span>
+      </div>
+    );
+  }
+  if (!playback.isPaused.value) return null;
+  const hasEnded = playback.hasEnded.value;
+  return (
+    <button
+      type="button"
+      class="player-big"
+      aria-label={t(hasEnded ? 'playAgain' : 'play')}
+      onClick={onToggle}
+    >
+      <Icon name={hasEnded ? 'back' : 'play'} size={44} />
+    </button>
+  );
 }
 
 function keepVolume({ volume, muted }: HTMLVideoElement): void {
