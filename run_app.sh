@@ -24,4 +24,6 @@ if ! cmp -s package-lock.json "$stamp" || [[ ! -x node_modules/.bin/node ]]; the
   cp package-lock.json "$stamp"
 fi
 
+node_modules/.bin/node scripts/build-web.ts --if-stale
+
 exec node_modules/.bin/node scripts/run-app.ts "$@"

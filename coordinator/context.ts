@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
 import { Agent } from 'undici';
 import { v7 as uuidv7 } from 'uuid';
@@ -54,9 +55,13 @@ import { Sha256Backfill } from './videos/sha256-backfill.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
+import { readBuiltPage } from './web-files/built-files.ts';
+import { createWebRoutes } from './web-files/routes.ts';
 import { openWebhooks } from './webhooks.ts';
 
 const VIDEOS_CHANNEL = 'videos';
+/** What `npm run build:web` makes. */
+const BUILT_PAGE = fileURLToPath(new URL('web/dist', import.meta.url));
 
 /** What `main.ts` needs of the assembled coordinator. */
 export interface Context {
@@ -394,6 +399,13 @@ export async function openContext(
     ...{ config, database, renditions, store, placement: cluster, signingKey, clock, logger, responder },
     ...{ videos: service, accounts, cors: videoRoutes.cors, basePath: API_PREFIX },
   });
+  const page = await readBuiltPage(BUILT_PAGE);
+  if (page === null) logger.warn('the web page is not built (npm run build:web): only the API is served');
+  const nodeOrigins = () =>
+    cluster.registeredNodes().flatMap(({ url }) => {
+      const origin = URL.parse(config.NODE_PUBLIC_URLS.get(url) ?? url)?.origin;
+      return origin === undefined ? [] : [origin];
+    });
   const app = createServerApp({
     logger,
     metrics,
@@ -405,6 +417,7 @@ export async function openContext(
       createSystemRoutes({ placement: cluster, metrics, checkDatabase, stopping }),
       accounts.keySet,
       createOpenapiRoutes(),
+      ...(page === null ? [] : [createWebRoutes({ page, nodeOrigins })]),
     ],
     features: [
       ...accounts.routes,

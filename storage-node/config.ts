@@ -24,8 +24,8 @@ const nodeConfigSchema = z.object({
   WEIGHT: z.coerce.number().int().min(0).max(1_000_000).default(1),
   JOIN: baseUrl.optional(),
   ADVERTISE_URL: baseUrl.optional(),
-  /** Whose web pages may send parts of direct uploads; a signed URL is needed in any case. */
-  CORS_ORIGINS: webOrigins(),
+  /** Whose web pages may send parts of direct uploads: all, for the signed URL is the permission, and nodes know no cookies. */
+  CORS_ORIGINS: webOrigins('*'),
   CLUSTER_SECRET: z
     .string({ error: `required: the secret all servers share, at least ${SECRET_LENGTH_MIN} characters` })
     .min(SECRET_LENGTH_MIN, `expected at least ${SECRET_LENGTH_MIN} characters`),

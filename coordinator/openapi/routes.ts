@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import packageJson from '../../package.json' with { type: 'json' };
-import { Asset } from './asset.ts';
+import { Asset } from '../asset.ts';
 import { createDocument } from './document.ts';
 import { PAGE_BYTES, PAGE_POLICY, readScript, SCRIPT_VERSION } from './page.ts';
 

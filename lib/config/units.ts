@@ -59,11 +59,11 @@ function parsed(parse: (text: string) => number | undefined, expected: string) {
   });
 }
 
-/** Origins such as `https://videos.example`, separated by commas, or `*`; none by default. */
-export function webOrigins() {
+/** Origins such as `https://videos.example`, separated by commas, or `*`; by default none. */
+export function webOrigins(byDefault: '' | '*' = '') {
   return z
     .string()
-    .default('')
+    .default(byDefault)
     .transform((text) =>
       text
         .split(',')

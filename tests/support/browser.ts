@@ -47,7 +47,12 @@ export class TestBrowser implements AsyncDisposable {
     );
   }
 
-  async page(origin: string, viewport: { width: number; height: number }): Promise<WatchedPage> {
+  /** `others`: origins that may be asked as well. */
+  async page(
+    origin: string,
+    viewport: { width: number; height: number },
+    others: () => readonly string[] = () => [],
+  ): Promise<WatchedPage> {
     const page = await this.#browser.newPage({ viewport });
     const complaints: string[] = [];
     page.on('console', (message) => {
@@ -57,6 +62,7 @@ export class TestBrowser implements AsyncDisposable {
     page.on('request', (request) => {
       const url = new URL(request.url());
       const isOwn = url.origin === origin || url.protocol === 'data:' || url.protocol === 'blob:';
+      if (others().includes(url.origin)) return;
       if (!isOwn) complaints.push(`asked for ${url}`);
     });
     return { page, complaints };

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import type { Context } from 'hono';
 import { accepts } from 'hono/accepts';
-import { matchesWeakly } from '../videos/conditional.ts';
+import { matchesWeakly } from './videos/conditional.ts';
 
 type Coding = 'br' | 'gzip' | 'identity';
 
@@ -27,6 +27,10 @@ export interface AssetOptions {
   readonly load: () => Promise<Uint8Array> | Uint8Array;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What was compressed beforehand. */
+  readonly precompressed?: Readonly<Partial<Record<'br' | 'gzip', Uint8Array>>>;
+  /** Of what is compressed already: it is sent as it is. */
+  readonly isCompressed?: boolean;
 }
 
 interface Encoded {
@@ -46,9 +50,16 @@ export class Asset {
     this.#options = options;
   }
 
-  /** In the coding that the client likes best, with a strong `ETag` a coding; 304 when the client has it. */
-  async answer(c: Context, cacheControl: string): Promise<Response> {
-    const supports: Coding[] = ['br', 'gzip', 'identity'];
+  /**
+   * In the coding that the client likes best, with a strong `ETag` a coding; 304 when the client has it. What is said in
+   * `more` comes with either.
+   */
+  async answer(
+    c: Context,
+    cacheControl: string,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
+    const supports: Coding[] = this.#options.isCompressed ? ['identity'] : ['br', 'gzip', 'identity'];
     const coding = accepts(c, { header: 'Accept-Encoding', supports, default: 'identity' }) as Coding;
     const { bytes, etag } = await this.#encode(coding);
     const headers = {
@@ -56,6 +67,7 @@ export class Asset {
       'cache-control': cacheControl,
       vary: 'Accept-Encoding',
       ...this.#options.headers,
+      ...more,
     };
     const known = c.req.header('if-none-match');
     if (known !== undefined && matchesWeakly(known, etag)) return c.body(null, 304, headers);
@@ -79,7 +91,9 @@ export class Asset {
   }
 
   async #make(coding: Coding): Promise<Encoded> {
-    const bytes = new Uint8Array(await ENCODE[coding](await this.#options.load()));
+    const { load, precompressed } = this.#options;
+    const ready = coding === 'identity' ? undefined : precompressed?.[coding];
+    const bytes = new Uint8Array(ready ?? (await ENCODE[coding](await load())));
     return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` };
   }
 }
