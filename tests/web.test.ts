@@ -330,6 +330,8 @@ const PAGES: readonly (readonly [name: string, path: () => string, who: 'admin' 
   ['copies', () => '/admin/health', 'admin'],
   ['users', () => '/admin/users', 'admin'],
   ['catalog', () => '/admin/catalog', 'admin'],
+  ['jobs', () => '/admin/jobs', 'admin'],
+  ['webhooks', () => '/admin/webhooks', 'admin'],
   ['log', () => '/admin/audit', 'admin'],
 ];
 let videoId: string;

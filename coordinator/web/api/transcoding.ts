@@ -1,48 +1,18 @@
-/** Jobs and workers, as far as this page looks at them. */
+/** Jobs and workers. */
 
-export const JOB_STATES = ['queued', 'running', 'complete', 'failed', 'cancelled'] as const;
-export type JobState = (typeof JOB_STATES)[number];
+import type { z } from 'zod';
+import type { jobDetailsSchema, jobSchema, workersSchema } from '../../transcode/schema.ts';
 
-export interface Job {
-  readonly id: string;
-  readonly videoId: string;
-  readonly state: JobState;
-  /** 0 to 1. */
-  readonly progress: number;
-  readonly reason: string | null;
-  readonly createdAt: string;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-}
+export type Job = z.infer<typeof jobSchema>;
+export type JobState = Job['state'];
+export type JobDetails = z.infer<typeof jobDetailsSchema>;
+export type JobTask = JobDetails['tasks'][number];
+export type Worker = z.infer<typeof workersSchema>['items'][number];
 
-export interface JobTask {
-  readonly id: string;
-  readonly kind: string;
-  readonly state: JobState;
-  readonly progress: number;
-  readonly attempts: number;
-  readonly worker: string | null;
-  readonly reason: string | null;
-  readonly renditions: readonly string[];
-}
-
-export interface JobDetails extends Job {
-  readonly renditions: readonly {
-    readonly name: string;
-    readonly kind: 'video' | 'audio';
-    readonly pieces: number;
-    readonly piecesDone: number;
-    readonly isPublished: boolean;
-  }[];
-  readonly tasks: readonly JobTask[];
-}
-
-export interface Worker {
-  readonly id: string;
-  readonly name: string;
-  readonly concurrency: number;
-  readonly isRunning: boolean;
-  readonly startedAt: string;
-  readonly seenAt: string;
-  readonly tasks: readonly { readonly id: string; readonly kind: string; readonly videoId: string }[];
-}
+export const JOB_STATES = [
+  'queued',
+  'running',
+  'complete',
+  'failed',
+  'cancelled',
+] as const satisfies readonly JobState[];

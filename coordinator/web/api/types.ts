@@ -5,6 +5,7 @@ import type { attachmentSchema } from '../../attachments/schema.ts';
 import type * as auth from '../../auth/schema.ts';
 import type * as catalog from '../../catalog/schema.ts';
 import type * as cluster from '../../cluster/answer-schema.ts';
+import type { playbackUrlSchema } from '../../playback/schema.ts';
 import type * as rebalance from '../../rebalance/answer-schema.ts';
 import type * as repair from '../../repair/answer-schema.ts';
 import type * as videos from '../../videos/schema.ts';
@@ -18,7 +19,7 @@ export type UserChanges = z.input<typeof auth.userChangesSchema>;
 export type ApiKey = z.infer<typeof auth.apiKeySchema>;
 export type CreatedApiKey = z.infer<typeof auth.createdApiKeySchema>;
 export type AuditEvent = z.infer<typeof auth.auditEventSchema>;
-export type PlaybackUrl = z.infer<typeof auth.playbackAnswerSchema>;
+export type PlaybackUrl = z.infer<typeof playbackUrlSchema>;
 
 export type Movie = z.infer<typeof catalog.movieSchema>;
 export type MovieList = z.infer<typeof catalog.movieListSchema>;
