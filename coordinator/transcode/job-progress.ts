@@ -15,6 +15,8 @@ export interface JobProgressOptions {
   readonly onEvent: OnVideoEvent;
 }
 
+const SOURCE_KEPT = 'The source is kept: something that is played is made of its own bytes.';
+
 /** Draws the conclusions from what has become of a job's tasks: what is published, how the job and the video stand. */
 export class JobProgress {
   readonly #options: JobProgressOptions;
@@ -43,8 +45,11 @@ export class JobProgress {
     if (failure !== undefined && isOpen) await jobs.update(transaction, job.id, { reason });
     if (!isOpen) {
       const state = hasFailed ? ('failed' as const) : ('complete' as const);
-      const shown = hasFailed ? reason : null;
-      await jobs.update(transaction, job.id, { state, reason: shown, finished_at: new Date() });
+      const isKept =
+        !hasFailed && job.source === 'drop' && (await jobs.needsSource(transaction, job.video_id));
+      const shown = hasFailed ? reason : isKept ? SOURCE_KEPT : null;
+      const source = isKept ? ('keep' as const) : job.source;
+      await jobs.update(transaction, job.id, { state, source, reason: shown, finished_at: new Date() });
     }
     // 3. Say how the video stands.
     const outcome = isOpen ? 'open' : hasFailed ? 'failed' : 'complete';
