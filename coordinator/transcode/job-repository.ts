@@ -186,16 +186,23 @@ export class JobRepository {
     return rows.map(({ rendition_id }) => rendition_id);
   }
 
-  /** Whether something that is played is made of the source's own bytes, or nothing can be played. */
-  async needsSource(transaction: Transaction, videoId: string): Promise<boolean> {
+  /**
+   * Whether something that is played is made of the source's own bytes, nothing can be played, or one of these is not
+   * there.
+   */
+  async needsSource(transaction: Transaction, videoId: string, names: readonly string[]): Promise<boolean> {
     const rows = await transaction
       .selectFrom('renditions')
-      .select('origin')
-      .distinct()
+      .select(['name', 'origin'])
       .where('video_id', '=', videoId)
       .where('is_ready', '=', true)
       .execute();
-    return rows.length === 0 || rows.some(({ origin }) => origin === 'virtual');
+    const ready = new Set(rows.map(({ name }) => name));
+    return (
+      ready.size === 0 ||
+      rows.some(({ origin }) => origin === 'virtual') ||
+      names.some((name) => !ready.has(name))
+    );
   }
 
   async update(

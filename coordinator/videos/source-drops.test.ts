@@ -200,6 +200,22 @@ describe.each(ENGINES)('sources that are not to stay, on %s', (engine) => {
     expect(await chunksOf(video)).not.toEqual([]);
   });
 
+  test('a source whose sound nobody has made is kept', async () => {
+    const video = await addVideo();
+    const inspection = await world.leaseOf('inspect');
+    const found = await world.inspection(inspection, { isPlayable: true, hasAudio: true });
+    const copyable = { video: false, audio: [0] };
+    await world.service.complete(inspection, { ...found, audio: [], copyable });
+    const copy = await world.leaseOf('copy');
+    const result = await world.resultOf(copy);
+    if (result.kind !== 'copy') throw new Error('expected copy');
+    await world.service.complete(copy, { ...result, audio: [] });
+    await world.work();
+    expect(await origins(video.id)).toEqual(['240p encoded', '360p encoded', '480p copied']);
+    expect(await world.jobOf(video.id)).toMatchObject({ state: 'complete', source: 'keep' });
+    expect(await drops.runOnce(signal)).toBe(0);
+  });
+
   test('a rendition that waits for its sound gives way to its copy whole', async () => {
     const video = await addVideo();
     const inspection = await world.leaseOf('inspect');
