@@ -96,6 +96,8 @@ const environmentSchema = z.object({
     .transform((text) => (text === '*' ? null : new Set(text.split(',').map(Number)))),
   /** Whether webhooks may be sent to addresses of private networks, and of this machine. */
   WEBHOOK_ALLOW_PRIVATE: onOrOff('off'),
+  /** Whether what was uploaded stays when everything has been made of it. */
+  KEEP_SOURCE: onOrOff('on'),
   MAX_VIDEO_SIZE: sizeBytes().default(1024 ** 4),
   /** What each user may store unless an administrator says otherwise; 0 for no limit. */
   QUOTA_BYTES: sizeBytes().default(0),

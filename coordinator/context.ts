@@ -52,6 +52,7 @@ import { RecordBackfill } from './videos/record-backfill.ts';
 import { createContentRoute, createVideoRoutes, type VideoRoutesDeps } from './videos/routes.ts';
 import { VideoService } from './videos/service.ts';
 import { Sha256Backfill } from './videos/sha256-backfill.ts';
+import { SourceDrops } from './videos/source-drops.ts';
 import { SqlVideoRepository } from './videos/sql-video-repository.ts';
 import { UploadLeases } from './videos/upload-leases.ts';
 import { VideoRecords } from './videos/video-records.ts';
@@ -323,6 +324,7 @@ export async function openContext(
   );
   const digester = new ObjectDigester({ placement: cluster, requests, clock });
   const sha256Backfill = new Sha256Backfill({ videos, service, objects, digester, leases, clock, logger });
+  const sourceDrops = new SourceDrops({ videos, service, clock, logger });
   stack.defer(await database.notifications.subscribe(VIDEOS_CHANNEL, (id) => service.invalidate(id)));
   stack.defer(database.notifications.onGap(() => service.invalidateAll()));
 
@@ -464,6 +466,8 @@ export async function openContext(
       transcoding.start();
       sha256Backfill.start();
       stack.use(sha256Backfill);
+      sourceDrops.start();
+      stack.use(sourceDrops);
       void membership.registerAll(config.STORAGE_NODES, stopping);
       void repeat(clock, config.UPLOAD_LEASE / 3, stopping, () => uploadLeases.runOnce(stopping));
     },

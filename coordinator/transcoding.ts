@@ -73,13 +73,17 @@ export async function openTranscoding(
   const media = new MediaRepository(kysely);
   const workers = new WorkerRepository(kysely);
   const progress = new JobProgress({ jobs, media, renditions, videos, onEvent: parts.onVideoEvent });
+  const results = new ResultCommit({ jobs, tasks, outputs, media, renditions, createId });
   const shared = { jobs, tasks, outputs, progress, inTransaction, announceTasks, clock, logger, createId };
-  const jobService = new JobService({ ...shared, renditions, leases });
+  const jobService = new JobService({
+    ...{ ...shared, renditions, leases },
+    keepsSource: config.KEEP_SOURCE,
+  });
 
   const workerService = stack.use(
     new WorkerService({
       ...{ ...shared, workers, store },
-      results: new ResultCommit({ jobs, tasks, outputs, media, renditions, createId }),
+      results,
       sourceUrlOf: (videoId) => {
         const path = `${basePath}/videos/${videoId}/content`;
         const lifetimeS = SOURCE_URL_LIFETIME_S;

@@ -2,7 +2,7 @@ import type { ColumnType, Generated, Kysely, Transaction as KyselyTransaction } 
 import type { Probe, SegmentPlan, TaskKind } from '../../lib/worker-api/tasks.ts';
 import type { ImportState } from '../imports/schema.ts';
 import type { Rendition, RenditionOrigin } from '../renditions/rendition.ts';
-import type { JobState, TaskSpec } from '../transcode/job.ts';
+import type { JobState, SourceFate, TaskSpec } from '../transcode/job.ts';
 import type { AttachmentKind } from '../videos/attachment.ts';
 import type { MediaStatus } from '../videos/video-media.ts';
 import type { WebhookDeliveryState, WebhookDisabledReason, WebhookScope } from '../webhooks/schema.ts';
@@ -159,6 +159,8 @@ export interface VideosTable {
   version: Generated<number>;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
+  /** Null as long as its bytes are stored. */
+  source_dropped_at: Generated<Date | null>;
 }
 
 /** Videos whose bytes clients send to the storage nodes themselves. Its id is that of the object. */
@@ -299,6 +301,8 @@ export interface TranscodeJobsTable {
   created_at: Generated<Date>;
   started_at: Date | null;
   finished_at: Date | null;
+  /** What becomes of the video's source when all is made of it. */
+  source: Generated<SourceFate>;
 }
 
 export interface TranscodeTasksTable {

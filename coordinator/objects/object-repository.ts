@@ -37,6 +37,14 @@ export interface ObjectRepository {
    * it. Returns the record's chunks.
    */
   delete(transaction: Transaction, objectId: string): Promise<ChunkRef[]>;
+  /**
+   * Removes the manifest and the record of a committed object, which has 0 bytes from then on, inside the caller's
+   * transaction; all its chunks die. Returns them.
+   */
+  empty(
+    transaction: Transaction,
+    objectId: string,
+  ): Promise<{ readonly chunks: ChunkRef[]; readonly record: ChunkRef[] }>;
   /** The chunks of a committed object's current record, in order; none while it has no record. */
   record(objectId: string): Promise<ChunkRef[]>;
   /**

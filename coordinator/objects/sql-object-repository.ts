@@ -78,6 +78,25 @@ export class SqlObjectRepository implements ObjectRepository {
     return record;
   }
 
+  async empty(
+    transaction: Transaction,
+    objectId: string,
+  ): Promise<{ readonly chunks: ChunkRef[]; readonly record: ChunkRef[] }> {
+    await transaction
+      .updateTable('objects')
+      .set({ size: 0, sha256: null })
+      .where('id', '=', objectId)
+      .where('state', '=', 'committed')
+      .execute();
+    const record = await deleteRecord(transaction, objectId);
+    const chunks = await transaction
+      .deleteFrom('chunks')
+      .where('object_id', '=', objectId)
+      .returning(['id', 'position', 'length', 'checksum'])
+      .execute();
+    return { chunks, record };
+  }
+
   async record(objectId: string): Promise<ChunkRef[]> {
     return await this.#database
       .selectFrom('chunks')

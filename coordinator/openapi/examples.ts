@@ -63,6 +63,7 @@ export const VIDEO = {
     hasAudio: true,
     progress: 0.42,
   },
+  source: { status: 'stored', droppedAt: null },
   createdAt: CREATED_AT,
   updatedAt: LATER,
   links: {

@@ -28,6 +28,9 @@ const DETAILS: Readonly<Record<ErrorCode, string>> = {
   job_not_found: 'There is no job 019bcb58-2b40-7c8e-8f33-9e4dbf2f7c66.',
   lease_lost: 'The task is not, or not any more, this worker’s.',
   job_running: 'The video is being transcoded; cancel that first.',
+  source_required: 'This takes the bytes that were uploaded, and they were dropped after the transcoding.',
+  source_dropped:
+    'The bytes that were uploaded were dropped after the transcoding. The video is played by what `links.hls` names.',
   import_not_found: 'There is no such import, or not any more.',
   webhook_not_found: 'There is no webhook 019bcb58-6f10-7a4e-8d21-0c9b7e5a3f66.',
   delivery_not_found: 'There is no delivery 019bcb59-1b20-7c5f-9e32-1dac8f6b4077, or not any more.',

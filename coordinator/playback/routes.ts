@@ -98,7 +98,8 @@ export function createPlaybackRoutes(deps: PlaybackRoutesDeps): Hono<PlaybackEnv
     const wanted = { scope: 'playback', path: `${prefix}/content`, prefix, lifetimeS: expiresInS, issuer };
     const { url, grant, expiresAt } = grants.issue(wanted);
     const links = linksOf(`${basePath}/playback/${grant}/${id}`, await service.playable(id), delivery);
-    const answer = { url, ...links, expiresAt: expiresAt.toISOString() } satisfies PlaybackUrlJson;
+    const file = video.sourceDroppedAt === undefined ? url : null;
+    const answer = { url: file, ...links, expiresAt: expiresAt.toISOString() } satisfies PlaybackUrlJson;
     return c.json(answer, 200, { 'cache-control': 'no-store' });
   });
   return routes;

@@ -30,7 +30,7 @@ export const playbackLinksSchema = z.object({
 export type PlaybackLinksJson = z.infer<typeof playbackLinksSchema>;
 
 export const playbackUrlSchema = z.object({
-  url: z.string().describe('The file itself.'),
+  url: z.string().nullable().describe('The file itself; null when it was dropped after the transcoding.'),
   ...playbackLinksSchema.shape,
   expiresAt: z.iso.datetime(),
 });

@@ -137,11 +137,13 @@ export class PlaybackService {
 
   /** Its recipe is at hand when this resolves. */
   async #virtual(
-    { manifest: source }: VideoContent,
+    { video, manifest: source }: VideoContent,
     table: SegmentTable,
     renditionId: string,
     number: number,
   ): Promise<ServedContent['open']> {
+    // It was replaced before the source was dropped, and the message of that is on its way.
+    if (video.sourceDroppedAt !== undefined) throw nothingThere();
     const recipe = await this.#options.recipes.recipe(renditionId, table, number, source.size);
     return (store: Pick<ObjectStore, 'read'>, first, last, signal) =>
       openVirtual(store, { recipe, source }, first, last, signal);

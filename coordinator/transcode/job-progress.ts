@@ -1,10 +1,13 @@
+import type { Probe } from '../../lib/worker-api/tasks.ts';
 import type { Transaction } from '../database/database.ts';
 import type { RenditionRepository } from '../renditions/rendition.ts';
 import type { OnVideoEvent, VideoEventType } from '../videos/video-event.ts';
 import type { MediaStatus, VideoMedia } from '../videos/video-media.ts';
 import type { VideoRepository } from '../videos/video-repository.ts';
 import type { JobRendition, JobRepository } from './job-repository.ts';
+import { AUDIO_TRACKS_MAX } from './limits.ts';
 import type { MediaRepository } from './media-repository.ts';
+import { audioName } from './planner.ts';
 import type { LockedJob } from './task-repository.ts';
 
 export interface JobProgressOptions {
@@ -14,6 +17,9 @@ export interface JobProgressOptions {
   readonly videos: Pick<VideoRepository, 'find'>;
   readonly onEvent: OnVideoEvent;
 }
+
+const SOURCE_KEPT =
+  'The source is kept: something that is played is made of its own bytes, or part of its sound is missing.';
 
 /** Draws the conclusions from what has become of a job's tasks: what is published, how the job and the video stand. */
 export class JobProgress {
@@ -43,8 +49,12 @@ export class JobProgress {
     if (failure !== undefined && isOpen) await jobs.update(transaction, job.id, { reason });
     if (!isOpen) {
       const state = hasFailed ? ('failed' as const) : ('complete' as const);
-      const shown = hasFailed ? reason : null;
-      await jobs.update(transaction, job.id, { state, reason: shown, finished_at: new Date() });
+      const sounds = soundsOf(job.probe);
+      const isKept =
+        !hasFailed && job.source === 'drop' && (await jobs.needsSource(transaction, job.video_id, sounds));
+      const shown = hasFailed ? reason : isKept ? SOURCE_KEPT : null;
+      const source = isKept ? ('keep' as const) : job.source;
+      await jobs.update(transaction, job.id, { state, source, reason: shown, finished_at: new Date() });
     }
     // 3. Say how the video stands.
     const outcome = isOpen ? 'open' : hasFailed ? 'failed' : 'complete';
@@ -134,6 +144,11 @@ export class JobProgress {
     if (video === null) return;
     await this.#options.onEvent(transaction, { type, video, reason, ...(media && { media }) });
   }
+}
+
+/** Names of the renditions that its sound should have. */
+function soundsOf(probe: Probe | null): string[] {
+  return (probe?.audio ?? []).slice(0, AUDIO_TRACKS_MAX).map(({ index }) => audioName(index));
 }
 
 function statusOf(of: {

@@ -1,7 +1,9 @@
 import { type Selectable, sql } from 'kysely';
+import { AppError } from '../../lib/errors/app-error.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import type { TranscodeRenditionsTable, TranscodeTasksTable } from '../database/schema.ts';
-import type { JobState, PlannedRendition } from './job.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { JobState, PlannedRendition, SourceFate } from './job.ts';
 import { TASKS_SHOWN_MAX } from './limits.ts';
 import type { LockedJob } from './task-repository.ts';
 
@@ -12,6 +14,7 @@ export interface Job {
   readonly ownerId: string | null;
   readonly state: JobState;
   readonly reason: string | null;
+  readonly source: SourceFate;
   /** 0 to 1. */
   readonly progress: number;
   readonly createdAt: Date;
@@ -45,12 +48,17 @@ export class JobRepository {
   /** Makes it the latest of its video, inside the caller's transaction. */
   async insert(
     transaction: Transaction,
-    job: { readonly id: string; readonly videoId: string; readonly isUrgent: boolean },
+    job: {
+      readonly id: string;
+      readonly videoId: string;
+      readonly isUrgent: boolean;
+      readonly source: SourceFate;
+    },
   ): Promise<void> {
-    const { id, videoId, isUrgent } = job;
+    const { id, videoId, isUrgent, source } = job;
     await transaction
       .insertInto('transcode_jobs')
-      .values({ id, video_id: videoId, is_urgent: isUrgent })
+      .values({ id, video_id: videoId, is_urgent: isUrgent, source })
       .execute();
     await transaction
       .updateTable('video_media')
@@ -90,7 +98,7 @@ export class JobRepository {
 
   #select(rest: ReturnType<typeof sql>) {
     return sql<Job>`
-      select job.id, job.video_id as "videoId", video.owner_id as "ownerId", job.state, job.reason,
+      select job.id, job.video_id as "videoId", video.owner_id as "ownerId", job.state, job.reason, job.source,
         case job.state when 'complete' then 1 else ${PROGRESS} end as progress,
         job.created_at as "createdAt", job.started_at as "startedAt", job.finished_at as "finishedAt"
       from transcode_jobs as job join videos as video on video.id = job.video_id
@@ -162,12 +170,48 @@ export class JobRepository {
       .execute();
   }
 
+  /** Returns the ids of those with these names, which the job makes anew. */
+  async forgetRenditions(
+    transaction: Transaction,
+    jobId: string,
+    names: readonly string[],
+  ): Promise<string[]> {
+    if (names.length === 0) return [];
+    const rows = await transaction
+      .deleteFrom('transcode_renditions')
+      .where('job_id', '=', jobId)
+      .where('name', 'in', names)
+      .returning('rendition_id')
+      .execute();
+    return rows.map(({ rendition_id }) => rendition_id);
+  }
+
+  /**
+   * Whether something that is played is made of the source's own bytes, nothing can be played, or one of these is not
+   * there.
+   */
+  async needsSource(transaction: Transaction, videoId: string, names: readonly string[]): Promise<boolean> {
+    const rows = await transaction
+      .selectFrom('renditions')
+      .select(['name', 'origin'])
+      .where('video_id', '=', videoId)
+      .where('is_ready', '=', true)
+      .execute();
+    const ready = new Set(rows.map(({ name }) => name));
+    return (
+      ready.size === 0 ||
+      rows.some(({ origin }) => origin === 'virtual') ||
+      names.some((name) => !ready.has(name))
+    );
+  }
+
   async update(
     transaction: Transaction,
     jobId: string,
     changes: {
       readonly state?: JobState;
       readonly reason?: string | null;
+      readonly source?: SourceFate;
       readonly probe?: string;
       readonly plan?: string;
       readonly finished_at?: Date | null;
@@ -176,14 +220,18 @@ export class JobRepository {
     await transaction.updateTable('transcode_jobs').set(changes).where('id', '=', jobId).execute();
   }
 
-  /** The latest job of a video, locked together with the video; null when there is none, or no video. */
+  /**
+   * The latest job of a video, locked together with the video; null when there is none, or no video. Throws
+   * `source_required` when the video's source was dropped.
+   */
   async lockLatest(transaction: Transaction, videoId: string): Promise<LockedJob | null> {
-    await transaction
+    const video = await transaction
       .selectFrom('videos')
-      .select('id')
+      .select('source_dropped_at')
       .where('id', '=', videoId)
       .forNoKeyUpdate()
       .executeTakeFirst();
+    if (video !== undefined && video.source_dropped_at !== null) throw sourceRequired();
     const job = await transaction
       .selectFrom('transcode_jobs as job')
       .innerJoin('video_media as media', 'media.job_id', 'job.id')
@@ -233,4 +281,11 @@ export class JobRepository {
       .executeTakeFirstOrThrow();
     return Number(count);
   }
+}
+
+function sourceRequired(): AppError {
+  return new AppError<ErrorCode>(
+    'source_required',
+    'This takes the bytes that were uploaded, and they were dropped after the transcoding.',
+  );
 }

@@ -101,9 +101,9 @@ export function createJobRoutes(deps: {
 }
 
 function toJson(job: Job, basePath: string): JobJson {
-  const { id, videoId, state, progress, reason, createdAt, startedAt, finishedAt } = job;
+  const { id, videoId, state, progress, reason, source, createdAt, startedAt, finishedAt } = job;
   return {
-    ...{ id, videoId, state, progress: rounded(progress), reason },
+    ...{ id, videoId, state, progress: rounded(progress), reason, source },
     createdAt: createdAt.toISOString(),
     startedAt: isoOf(startedAt),
     finishedAt: isoOf(finishedAt),

@@ -20,6 +20,8 @@ export interface JobServiceOptions {
   readonly progress: JobProgress;
   readonly renditions: Pick<RenditionRepository, 'discard'>;
   readonly leases: Leases;
+  /** Whether jobs that are made from now on leave the source when they have made everything. */
+  readonly keepsSource: boolean;
   readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
   /** Tells all coordinators, once the transaction commits, that there may be a task. */
   readonly announceTasks: (transaction?: Transaction) => Promise<void>;
@@ -74,14 +76,15 @@ export class JobService implements AsyncDisposable {
   ): Promise<string> {
     const { jobs, tasks, createId, clock, announceTasks } = this.#options;
     const id = createId();
-    await jobs.insert(transaction, { id, videoId, ...options });
+    const source = this.#options.keepsSource ? ('keep' as const) : ('drop' as const);
+    await jobs.insert(transaction, { id, videoId, source, ...options });
     const task = planInspection({ createdAtS: clock.nowMs() / 1000, ...options });
     await tasks.insert(transaction, id, [{ ...task, id: createId() }]);
     await announceTasks(transaction);
     return id;
   }
 
-  /** Has a video transcoded once more; what it has stays until there is something in its place. Throws `job_running`. */
+  /** Has a video transcoded once more; what it has stays until there is something in its place. Throws `job_running` or `source_required`. */
   async restart(videoId: string): Promise<Job> {
     const { jobs, renditions, inTransaction } = this.#options;
     const id = await inTransaction(async (transaction) => {
@@ -93,6 +96,8 @@ export class JobService implements AsyncDisposable {
           transaction,
           left.map((one) => one.rendition_id),
         );
+        // The later one decides.
+        if (before.source === 'drop') await jobs.update(transaction, before.id, { source: 'keep' });
       }
       return await this.begin(transaction, videoId, { isUrgent: true });
     });
@@ -126,7 +131,7 @@ export class JobService implements AsyncDisposable {
 
   /**
    * Has everything that failed tried again, or what one rendition needs of it. Throws `nothing_to_do` when nothing failed,
-   * `conflict` when the video has a later job.
+   * `conflict` when the video has a later job, `source_required` when its source was dropped.
    */
   async retry(job: Job, rendition?: string): Promise<void> {
     const { jobs, tasks, inTransaction, announceTasks } = this.#options;

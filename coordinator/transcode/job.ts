@@ -4,6 +4,9 @@ import type { Probe, SegmentPlan, TaskKind, TaskOf } from '../../lib/worker-api/
 export const JOB_STATES = ['queued', 'running', 'complete', 'failed', 'cancelled'] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
+/** Of the video's source, when all is made of it: it stays, is going to be dropped, or was. */
+export type SourceFate = 'keep' | 'drop' | 'dropped';
+
 type Own<Kind extends TaskKind> = Omit<TaskOf<Kind>, 'taskId' | 'videoId' | 'sourceBytes' | 'probe' | 'plan'>;
 
 /** What a task is to do, without what it has in common with the others of its job. */

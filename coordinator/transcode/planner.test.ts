@@ -113,12 +113,14 @@ describe('pieces', () => {
 
 describe('after an inspection', () => {
   const kinds = (result: ResultOf<'inspect'>) =>
-    planAfterInspect(result, RANK).tasks.map(({ spec, renditions }) =>
+    planAfterInspect(result, RANK, { dropsSource: false }).tasks.map(({ spec, renditions }) =>
       `${spec.kind} ${renditions.join()}`.trim(),
     );
 
   test('a playable source gets the rungs below it, all in one decode', () => {
-    const plan = planAfterInspect(inspected({ video: MADE_VIDEO, audio: [MADE_AUDIO] }), RANK);
+    const plan = planAfterInspect(inspected({ video: MADE_VIDEO, audio: [MADE_AUDIO] }), RANK, {
+      dropsSource: false,
+    });
     const encodes = plan.tasks.filter(({ spec }) => spec.kind === 'encode');
     expect(new Set(encodes.map(({ renditions }) => renditions.join()))).toEqual(new Set(['720p,480p,360p']));
     expect(plan.tasks.some(({ spec }) => spec.kind === 'audio' || spec.kind === 'copy')).toBe(false);
@@ -127,7 +129,7 @@ describe('after an inspection', () => {
   });
 
   test('another source gets its smallest rung first, and sound', () => {
-    const { tasks } = planAfterInspect(inspected({}), RANK);
+    const { tasks } = planAfterInspect(inspected({}), RANK, { dropsSource: false });
     const inOrder = [...tasks]
       .sort((a, b) => a.priority - b.priority)
       .map(({ renditions }) => renditions.join());
@@ -147,6 +149,28 @@ describe('after an inspection', () => {
     expect(new Set(instead.tasks.map(({ spec }) => spec.kind))).toEqual(new Set(['audio', 'encode']));
   });
 
+  test('where the source is not to stay, what is played out of it is copied as well', () => {
+    const ofAll = { video: MADE_VIDEO, audio: [MADE_AUDIO] };
+    const result = inspected(ofAll);
+    const { tasks, renditions } = planAfterInspect(result, RANK, { dropsSource: true });
+    expect(tasks.map(({ spec }) => spec.kind)).toEqual(['pictures', 'copy']);
+    expect(tasks[1]!.spec).toEqual({ kind: 'copy', video: true, audio: [0] });
+    // It is played at once all the same.
+    expect(renditions.map(({ name }) => name)).toEqual(['audio', '1080p']);
+    const copied = { kind: 'copy' as const, plan: planOf(600, 6), ...ofAll };
+    const next = planAfterCopy(copied, result, RANK);
+    expect(next.renditions.map(({ name }) => name)).toEqual(['audio', '1080p', '720p', '480p', '360p']);
+    const instead = planInsteadOfCopy({ video: true, audio: [0] }, result, RANK);
+    expect(instead.renditions.map(({ name }) => name)).toContain('1080p');
+    const sound = inspected({ probe: probeOf(600, null, [AUDIO]), plan: null, audio: [MADE_AUDIO] });
+    expect(planAfterInspect(sound, RANK, { dropsSource: true }).tasks.map(({ spec }) => spec)).toEqual([
+      { kind: 'copy', video: false, audio: [0] },
+    ]);
+    expect(planAfterInspect(inspected({}), RANK, { dropsSource: true })).toEqual(
+      planAfterInspect(inspected({}), RANK, { dropsSource: false }),
+    );
+  });
+
   test('sound alone has neither pictures nor rungs', () => {
     const probe = probeOf(600, null, [AUDIO]);
     expect(kinds(inspected({ probe, plan: null, audio: [MADE_AUDIO] }))).toEqual([]);
@@ -155,7 +179,9 @@ describe('after an inspection', () => {
 
   test('of many tracks the first ones are encoded', () => {
     const many = Array.from({ length: 20 }, (_, index) => ({ ...AUDIO, index }));
-    const { tasks } = planAfterInspect(inspected({ probe: probeOf(60, null, many), plan: null }), RANK);
+    const { tasks } = planAfterInspect(inspected({ probe: probeOf(60, null, many), plan: null }), RANK, {
+      dropsSource: false,
+    });
     expect(tasks).toHaveLength(8);
   });
 });

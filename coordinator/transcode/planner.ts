@@ -45,14 +45,22 @@ export function planInspection(rank: Omit<Rank, 'durationSeconds'>): PlannedTask
   return { spec: { kind: 'inspect' }, renditions: [], priority, weight: 0.5 };
 }
 
-/** What follows from an inspection. */
-export function planAfterInspect(result: ResultOf<'inspect'>, rank: Rank): Plan {
+/**
+ * What follows from an inspection. Where the source is not to stay, what is played out of it is copied as well, in order to
+ * take its place.
+ */
+export function planAfterInspect(
+  result: ResultOf<'inspect'>,
+  rank: Rank,
+  { dropsSource }: { readonly dropsSource: boolean },
+): Plan {
   const { probe, plan, video, audio, copyable } = result;
   const plans: Plan[] = [made(video, audio), planPictures(probe, rank)];
   const playable = new Set([...audio.map(({ track }) => track), ...copyable.audio]);
   plans.push(planAudio(probe, playable, rank));
-  const copiesVideo = copyable.video && video === null;
-  const copiedAudio = copyable.audio.filter((track) => !audio.some((one) => one.track === track));
+  const isVirtual = (track: number) => audio.some((one) => one.track === track);
+  const copiesVideo = video === null ? copyable.video : dropsSource;
+  const copiedAudio = [...playable].filter((track) => dropsSource || !isVirtual(track));
   if (copiesVideo || copiedAudio.length > 0) {
     const spec = { kind: 'copy' as const, video: copiesVideo, audio: copiedAudio };
     const weight = 0.5 + probe.durationSeconds / 200;

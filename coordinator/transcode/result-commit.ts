@@ -14,7 +14,7 @@ export interface ResultCommitOptions {
   readonly tasks: TaskRepository;
   readonly outputs: OutputRepository;
   readonly media: MediaRepository;
-  readonly renditions: Pick<RenditionRepository, 'create' | 'addPiece' | 'putPicture'>;
+  readonly renditions: Pick<RenditionRepository, 'create' | 'addPiece' | 'putPicture' | 'discard'>;
   /** UUIDv7, lower-case; never the same twice. */
   readonly createId: () => string;
 }
@@ -34,16 +34,35 @@ export class ResultCommit {
     if (result.kind !== task.spec.kind) throw invalid('kind', `the task is of kind ${task.spec.kind}`);
     const { outputs, tasks } = this.#options;
     const all = await outputs.all(transaction, task.id, task.fence);
-    const commit = new Commit(this.#options, transaction, task, all, at);
+    const enqueue = (plan: Plan) => this.enqueue(transaction, task.job, plan);
+    const commit = new Commit({ ...this.#options, enqueue }, transaction, task, all, at);
     await commit.apply(result);
     await outputs.abandon(transaction, [task.id]);
     await tasks.complete(transaction, task.id);
   }
+
+  /** Queues what is to be done next for a job that is locked. */
+  async enqueue(transaction: Transaction, job: LockedJob, plan: Plan): Promise<void> {
+    const { jobs, tasks, renditions, createId } = this.#options;
+    if (job.source === 'drop') {
+      // What is played out of the source until something stands in its place has that one's name. Players keep it if it is
+      // published, and the job goes on with the other one.
+      const names = plan.renditions.map(({ name }) => name);
+      await renditions.discard(transaction, await jobs.forgetRenditions(transaction, job.id, names));
+    }
+    const withId = <One>(one: One) => ({ ...one, id: createId() });
+    await jobs.insertRenditions(transaction, job.id, plan.renditions.map(withId));
+    await tasks.insert(transaction, job.id, plan.tasks.map(withId));
+  }
+}
+
+interface CommitOptions extends ResultCommitOptions {
+  readonly enqueue: (plan: Plan) => Promise<void>;
 }
 
 /** One result on its way. */
 class Commit {
-  readonly #options: ResultCommitOptions;
+  readonly #options: CommitOptions;
   readonly #transaction: Transaction;
   readonly #task: HeldTask;
   readonly #job: LockedJob;
@@ -51,7 +70,7 @@ class Commit {
   readonly #at: Date;
 
   constructor(
-    options: ResultCommitOptions,
+    options: CommitOptions,
     transaction: Transaction,
     task: HeldTask,
     outputs: readonly Output[],
@@ -98,7 +117,8 @@ class Commit {
     await media.setProbe(this.#transaction, this.#job.video_id, probe);
     this.#job.probe = probe;
     this.#job.plan = plan;
-    await this.#enqueue(planAfterInspect(result, this.#rank(probe.durationSeconds)));
+    const dropsSource = this.#job.source === 'drop';
+    await this.#enqueue(planAfterInspect(result, this.#rank(probe.durationSeconds), { dropsSource }));
     await this.#addWhole(result, 'virtual');
   }
 
@@ -214,13 +234,10 @@ class Commit {
     return { createdAtS: created_at.getTime() / 1000, durationSeconds, isUrgent: is_urgent };
   }
 
-  async #enqueue({ tasks, renditions }: Plan): Promise<void> {
-    const { jobs, createId } = this.#options;
-    const names = new Set(renditions.map(({ name }) => name));
-    if (names.size < renditions.length) throw invalid('result', 'two renditions have one name');
-    const withId = <One>(one: One) => ({ ...one, id: createId() });
-    await jobs.insertRenditions(this.#transaction, this.#job.id, renditions.map(withId));
-    await this.#options.tasks.insert(this.#transaction, this.#job.id, tasks.map(withId));
+  async #enqueue(plan: Plan): Promise<void> {
+    const names = new Set(plan.renditions.map(({ name }) => name));
+    if (names.size < plan.renditions.length) throw invalid('result', 'two renditions have one name');
+    await this.#options.enqueue(plan);
   }
 }
 

@@ -40,7 +40,15 @@ export const jobSchema = z.object({
   videoId: z.uuid(),
   state: z.enum(JOB_STATES),
   progress: z.number().min(0).max(1).describe('Share of the work that is done, as far as it is known.'),
-  reason: z.string().nullable().describe('Why it failed.'),
+  reason: z
+    .string()
+    .nullable()
+    .describe('Why it failed, or why the source is kept although it was to be dropped.'),
+  source: z
+    .enum(['keep', 'drop', 'dropped'])
+    .describe(
+      'What becomes of the bytes that were uploaded: they stay, are dropped when everything has been made of them and nothing has failed, or were.',
+    ),
   createdAt: z.iso.datetime(),
   startedAt: z.iso.datetime().nullable(),
   finishedAt: z.iso.datetime().nullable(),

@@ -9,7 +9,6 @@ import type { Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import { tasksAfterFailedCopy } from './fallback.ts';
 import type { JobProgress } from './job-progress.ts';
-import type { JobRepository } from './job-repository.ts';
 import { LeaseDesk, type Wish } from './lease-desk.ts';
 import {
   APPEND_BYTES_MAX,
@@ -25,7 +24,6 @@ import type { WorkerRepository } from './worker-repository.ts';
 
 export interface WorkerServiceOptions {
   readonly tasks: TaskRepository;
-  readonly jobs: JobRepository;
   readonly outputs: OutputRepository;
   readonly workers: WorkerRepository;
   readonly results: ResultCommit;
@@ -258,16 +256,14 @@ export class WorkerService implements AsyncDisposable {
     task: HeldTask,
     failure: Failure & { readonly delayMs?: number },
   ): Promise<boolean> {
-    const { tasks, jobs, outputs, progress, announceTasks, createId } = this.#options;
+    const { tasks, outputs, progress, results, announceTasks } = this.#options;
     await outputs.abandon(transaction, [task.id]);
     const isFinal = await tasks.fail(transaction, task, failure);
     if (isFinal) {
       const instead = tasksAfterFailedCopy(task);
       if (instead !== null) {
         await tasks.replace(transaction, task.id);
-        const withId = <One>(one: One) => ({ ...one, id: createId() });
-        await jobs.insertRenditions(transaction, task.job.id, instead.renditions.map(withId));
-        await tasks.insert(transaction, task.job.id, instead.tasks.map(withId));
+        await results.enqueue(transaction, task.job, instead);
       }
       const { reason, code } = failure;
       await progress.settle(

@@ -40,3 +40,7 @@ export const SHA256_BACKFILL_LEASE_MS = 300_000;
 
 /** Object ids of one lease renewal. */
 export const LEASE_BATCH_LENGTH = 500;
+
+/** Between looks for sources that may be dropped, and how many are looked up at a time. */
+export const SOURCE_DROPS_INTERVAL_MS = 5000;
+export const SOURCE_DROPS_BATCH = 100;

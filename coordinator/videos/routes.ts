@@ -27,7 +27,7 @@ import { bodyTooLarge } from './parse-request.ts';
 import { notYours, permissionOf } from './permissions.ts';
 import { openRawUpload } from './raw-upload.ts';
 import { listQuerySchema, type VideoListJson, videoChangesSchema } from './schema.ts';
-import { type VersionTest, type VideoService, videoNotFound } from './service.ts';
+import { sourceDropped, type VersionTest, type VideoService, videoNotFound } from './service.ts';
 import { editableTagsOf, etagOf, fullEtagOf, toVideoJson } from './video-json.ts';
 import type { VideoMediaSource } from './video-media.ts';
 import type { Video } from './video-repository.ts';
@@ -223,11 +223,16 @@ async function sendContent(deps: VideoRoutesDeps, target: ContentTarget): Promis
       }));
     const content = deps.service.cachedContent(id) ?? (await deps.service.content(id));
     if (!mayRead(principal, content.video)) throw videoNotFound(id);
+    const url = `${deps.basePath}/videos/${id}`;
+    if (content.video.sourceDroppedAt !== undefined) throw sourceDropped(url);
     try {
       await deps.responder.answer(content, { incoming, outgoing, requestId, download, cors });
     } catch (error) {
       // What is no longer there may have been deleted by a coordinator whose message has not arrived yet.
-      if (isAppError(error) && error.code === 'chunk_unavailable') await deps.service.recheck(id);
+      if (isAppError(error) && error.code === 'chunk_unavailable') {
+        const { sourceDroppedAt } = await deps.service.recheck(id);
+        if (sourceDroppedAt !== undefined) throw sourceDropped(url);
+      }
       throw error;
     }
   } catch (error) {

@@ -122,10 +122,18 @@ export const videoSchema = z.object({
       'Of the bytes, hex; null as long as it has not been computed, which may happen after the upload.',
     ),
   media: mediaSchema.describe('How far it is as something to be played.'),
+  source: z
+    .object({
+      status: z.enum(['stored', 'dropped']),
+      droppedAt: z.iso.datetime().nullable(),
+    })
+    .describe(
+      'The bytes that were uploaded. Where `KEEP_SOURCE` is off they are dropped after the transcoding.',
+    ),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
   links: z.object({
-    content: z.string(),
+    content: z.string().nullable().describe('The bytes that were uploaded; null when they were dropped.'),
     hls: z.string().nullable().describe('What players play; null as long as nothing can be played.'),
     poster: z.string().nullable().describe('A picture of it; null as long as none was made.'),
   }),

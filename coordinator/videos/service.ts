@@ -22,7 +22,15 @@ import type { Video, VideoChanges, VideoPage, VideoPosition, VideoRepository } f
 /** What videos need of the objects they consist of. */
 export type VideoObjects = Pick<
   ObjectRepository,
-  'renew' | 'abandon' | 'manifest' | 'delete' | 'record' | 'openRecord' | 'replaceRecord' | 'abandonRecord'
+  | 'renew'
+  | 'abandon'
+  | 'manifest'
+  | 'delete'
+  | 'empty'
+  | 'record'
+  | 'openRecord'
+  | 'replaceRecord'
+  | 'abandonRecord'
 >;
 
 export interface VideoServiceOptions {
@@ -220,6 +228,29 @@ export class VideoService implements AsyncDisposable {
     if (manifest !== null) this.#removeLater(manifest.objectId, manifest.chunks);
   }
 
+  /**
+   * Drops the bytes of a video of which everything has been made, and its record: a recovery could not bring them back.
+   * They are gone for readers when this resolves, like those of a deleted video; all else of it stays. False when they may
+   * not be dropped, or not any more.
+   */
+  async dropSource(id: string): Promise<boolean> {
+    const { objects, videos, records, clock, inTransaction, announceChange } = this.#options;
+    const dropped = await inTransaction(async (transaction) => {
+      const video = await videos.dropSource(transaction, id, new Date(clock.nowMs()));
+      if (video === null) return null;
+      const { objectId } = video;
+      const { chunks, record } = await objects.empty(transaction, objectId);
+      await announceChange(transaction, id);
+      return { objectId, chunks, record };
+    });
+    if (dropped === null) return false;
+    this.#contents.invalidate(id);
+    const { objectId, chunks, record } = dropped;
+    await records.remove(objectId, record);
+    this.#removeLater(objectId, chunks);
+    return true;
+  }
+
   /** What a playback needs if it is in memory. */
   cachedContent(id: string): VideoContent | undefined {
     return this.#contents.peek(id);
@@ -230,10 +261,10 @@ export class VideoService implements AsyncDisposable {
     return (await this.#contents.get(id)) ?? throwNotFound(id);
   }
 
-  /** Forgets what is cached about the video and throws `video_not_found` if it is gone. */
-  async recheck(id: string): Promise<void> {
+  /** Forgets what is cached about the video, and looks at it again. Throws `video_not_found` if it is gone. */
+  async recheck(id: string): Promise<Video> {
     this.#contents.invalidate(id);
-    await this.find(id);
+    return await this.find(id);
   }
 
   /** Another coordinator changed the video. */
@@ -281,8 +312,11 @@ export class VideoService implements AsyncDisposable {
   }
 
   async #loadContent(id: string): Promise<VideoContent | null> {
-    const video = await this.#options.videos.find(id);
-    const manifest = video && (await this.#options.objects.manifest(video.objectId));
+    const { videos, objects } = this.#options;
+    let video = await videos.find(id);
+    const manifest = video && (await objects.manifest(video.objectId));
+    // The source was dropped between the two.
+    if (video !== null && manifest !== null && manifest.size < video.size) video = await videos.find(id);
     if (video === null || manifest === null) return null;
     return describeContent(video, manifest, await this.#options.attachments.of(id));
   }
@@ -302,6 +336,14 @@ export class VideoService implements AsyncDisposable {
 /** Also for those who may not know that there is one. */
 export function videoNotFound(id: string): AppError {
   return new AppError<ErrorCode>('video_not_found', `There is no video ${id}.`);
+}
+
+/** `url` is the video's own. */
+export function sourceDropped(url: string): AppError {
+  return new AppError<ErrorCode>(
+    'source_dropped',
+    `The bytes that were uploaded were dropped after the transcoding. The video is played by what links.hls of ${url} names.`,
+  );
 }
 
 function throwNotFound(id: string): never {

@@ -1,4 +1,4 @@
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import type { VideosTable } from '../database/schema.ts';
@@ -149,6 +149,40 @@ export class SqlVideoRepository implements VideoRepository {
     return toVideo(row);
   }
 
+  async dropSource(transaction: Transaction, id: string, at: Date): Promise<Video | null> {
+    // A job that begins locks the video first: it is seen below, or sees that there is no source.
+    const locked = await transaction
+      .selectFrom('videos')
+      .select('id')
+      .where('id', '=', id)
+      .forUpdate()
+      .executeTakeFirst();
+    if (locked === undefined) return null;
+    const row = await transaction
+      .updateTable('videos')
+      .set((eb) => ({ source_dropped_at: at, version: eb('version', '+', 1), updated_at: at }))
+      .where('id', '=', id)
+      .where('id', '=', sql<string>`any(${droppable(sql`and job.video_id = ${id}::uuid`)})`)
+      .returningAll()
+      .executeTakeFirst();
+    if (row === undefined) return null;
+    await transaction
+      .updateTable('transcode_jobs')
+      .set({ source: 'dropped' })
+      .where('video_id', '=', id)
+      .where('source', '=', 'drop')
+      .execute();
+    return toVideo(row);
+  }
+
+  async withSourceToDrop(limit: number, after?: string): Promise<string[]> {
+    const rest = after === undefined ? sql`` : sql`and job.video_id > ${after}::uuid`;
+    const { rows } = await sql<{ video_id: string }>`
+      ${droppable(rest)} order by job.video_id limit ${limit}::integer
+    `.execute(this.#database);
+    return rows.map(({ video_id }) => video_id);
+  }
+
   async withoutSha256(limit: number, after?: string): Promise<Video[]> {
     const rows = await this.#database
       .selectFrom('videos')
@@ -166,6 +200,8 @@ export class SqlVideoRepository implements VideoRepository {
       .selectFrom('videos')
       .select('id')
       .$if(after !== undefined, (query) => query.where('id', '>', after!))
+      // The others' record went with their bytes.
+      .where('source_dropped_at', 'is', null)
       .where(({ not, exists, selectFrom }) =>
         not(
           exists(
@@ -198,5 +234,22 @@ function toVideo(row: Selectable<VideosTable>): Video {
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    ...(row.source_dropped_at !== null && { sourceDroppedAt: row.source_dropped_at }),
   };
+}
+
+/** A query for videos whose source may go now, with more conditions. */
+function droppable(conditions: RawBuilder<unknown>): RawBuilder<string> {
+  return sql<string>`
+    select job.video_id
+    from transcode_jobs as job
+      join video_media as media on media.job_id = job.id
+      join videos as video on video.id = job.video_id
+    where job.source = 'drop' and job.state = 'complete' and media.status = 'ready'
+      and video.source_dropped_at is null and video.sha256 is not null
+      and not exists (
+        select from renditions where renditions.video_id = job.video_id and is_ready and origin = 'virtual'
+      )
+      ${conditions}
+  `;
 }

@@ -61,6 +61,7 @@ describe('a raw upload', () => {
       size: BYTES.length,
       sha256: createHash('sha256').update(BYTES).digest('hex'),
       media: expect.objectContaining({ status: 'processing', durationSeconds: null, progress: 0 }),
+      source: { status: 'stored', droppedAt: null },
       createdAt: '2026-01-02T03:04:05.678Z',
       updatedAt: '2026-01-02T03:04:05.678Z',
       links: { content: `/api/v1/videos/${json.id}/content`, hls: null, poster: null },

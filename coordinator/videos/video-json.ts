@@ -35,8 +35,15 @@ export function toVideoJson(video: Video, url: string, media?: VideoMedia): Vide
     size: video.size,
     sha256: video.sha256 && Buffer.from(video.sha256).toString('hex'),
     media: describeMedia(media),
+    source: {
+      status: video.sourceDroppedAt === undefined ? 'stored' : 'dropped',
+      droppedAt: video.sourceDroppedAt?.toISOString() ?? null,
+    },
     createdAt: video.createdAt.toISOString(),
     updatedAt: video.updatedAt.toISOString(),
-    links: { content: `${url}/content`, ...mediaLinksOf(url, media) },
+    links: {
+      content: video.sourceDroppedAt === undefined ? `${url}/content` : null,
+      ...mediaLinksOf(url, media),
+    },
   };
 }

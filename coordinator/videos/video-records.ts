@@ -70,7 +70,7 @@ export class VideoRecords implements AsyncDisposable {
    * `change` makes the video so; when that resolves with null, or anything fails, the record before stays. Resolves with
    * what `change` did, or null when the video is gone. Rejects with `write_quorum_unavailable` and the like when the
    * record cannot be stored: then nothing has changed. `attachments` are what the video is going to have, if that
-   * changes.
+   * changes. Of a video whose source was dropped there is no record, and only `change` is done.
    */
   async replace<Result>(
     video: Video,
@@ -79,6 +79,8 @@ export class VideoRecords implements AsyncDisposable {
   ): Promise<Result | null> {
     const { objects, store, inTransaction, createId } = this.#options;
     const { objectId } = video;
+    // Without bytes that a recovery could bring back there is no record.
+    if (video.sourceDroppedAt !== undefined) return await inTransaction(change);
     const writeId = createId();
     // 1. The sweep has to leave the new record alone before anything names it.
     if (!(await objects.openRecord(objectId, writeId, RECORD_LEASE_MS))) return null;

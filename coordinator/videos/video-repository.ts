@@ -24,6 +24,8 @@ export interface Video {
   /** Whole milliseconds. */
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /** Since when its bytes are gone, so that it lives in its renditions alone; absent as long as they are stored. */
+  readonly sourceDroppedAt?: Date;
 }
 
 /** What may be changed after the upload. */
@@ -94,8 +96,16 @@ export interface VideoRepository {
     sha256: Uint8Array,
     options: { readonly version: number },
   ): Promise<Video | null>;
+  /**
+   * Notes, inside the caller's transaction, that the source is dropped, and counts the version up, if that may be: the
+   * SHA-256 is known, the latest job wants it so and has made everything, and nothing that is played is made of the
+   * source's own bytes. Null when it may not be, or the video is gone.
+   */
+  dropSource(transaction: Transaction, id: string, at: Date): Promise<Video | null>;
+  /** Ids of at most `limit` videos whose source is to be dropped now, in their order, from behind `after`. */
+  withSourceToDrop(limit: number, after?: string): Promise<string[]>;
   /** At most `limit` videos without SHA-256, in the order of their ids, from behind `after`. */
   withoutSha256(limit: number, after?: string): Promise<Video[]>;
-  /** Ids of at most `limit` videos that have no record on the storage nodes, in their order, from behind `after`. */
+  /** Ids of at most `limit` videos whose source is stored and that have no record on the storage nodes, in their order, from behind `after`. */
   withoutRecord(limit: number, after?: string): Promise<string[]>;
 }

@@ -47,7 +47,7 @@ export async function runTask(task: Task, context: TaskContext): Promise<TaskRes
       return { kind: 'audio', audio: { name: 'audio', track: task.track, format: AUDIO, piece } };
     }
     case 'copy':
-      throw new TaskFailure('failed', 'Nothing is copied here.');
+      return await copy(task, script, context);
     case 'pictures': {
       const sink = await context.openOutput('poster', 'image/jpeg');
       await sink.append([Buffer.from('a poster')]);
@@ -111,6 +111,24 @@ async function inspect(sizeBytes: number, script: Script, context: TaskContext):
   if (script.hasAudio !== true) return { ...found, video, audio: [] };
   const piece = await write('audio', durationsOf(plan), 20, own, context);
   return { ...found, video, audio: [{ name: 'audio', track: 0, format: AUDIO, piece }] };
+}
+
+async function copy(
+  { video, audio }: Task & { kind: 'copy' },
+  script: Script,
+  context: TaskContext,
+): Promise<TaskResult> {
+  const plan = planOf(script);
+  const format = { codecs: 'avc1.64001e', width: 640, height: 480, frameRate: 25 };
+  const pictures = async () => ({
+    ...{ name: '480p', format, piece: await write('video', durationsOf(plan), 5000, script, context) },
+  });
+  const sounds = [];
+  for (const track of audio) {
+    const piece = await write(`audio-${track}`, durationsOf(plan), 500, script, context);
+    sounds.push({ name: 'audio', track, format: AUDIO, piece });
+  }
+  return { kind: 'copy', plan: video ? plan : null, video: video ? await pictures() : null, audio: sounds };
 }
 
 function planOf({ seconds }: Script): SegmentPlan {

@@ -9,6 +9,7 @@ import { directUploads } from './0007-direct-uploads.ts';
 import { renditions } from './0008-renditions.ts';
 import { transcode } from './0009-transcode.ts';
 import { webhooks } from './0010-webhooks.ts';
+import { droppedSources } from './0011-dropped-sources.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -22,4 +23,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0008-renditions': renditions,
   '0009-transcode': transcode,
   '0010-webhooks': webhooks,
+  '0011-dropped-sources': droppedSources,
 };

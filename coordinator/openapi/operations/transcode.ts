@@ -31,6 +31,7 @@ const JOB = {
   state: 'running',
   progress: 0.42,
   reason: null,
+  source: 'keep',
   createdAt: CREATED_AT,
   startedAt: CREATED_AT,
   finishedAt: null,
@@ -93,7 +94,7 @@ export const JOBS = group({
       answer: jobDetailsSchema,
       answerExample: DETAILS,
       answerHeaders: ['Cache-Control'],
-      errors: ['job_not_found', 'nothing_to_do', 'conflict'],
+      errors: ['job_not_found', 'nothing_to_do', 'conflict', 'source_required'],
     },
     'POST /api/v1/jobs/{id}/cancel': {
       pathExample: { id: JOB_ID },
@@ -114,7 +115,7 @@ export const JOBS = group({
       answer: jobSchema,
       answerExample: { ...JOB, state: 'queued', progress: 0, startedAt: null },
       answerHeaders: ['Location'],
-      errors: ['video_not_found', 'job_running'],
+      errors: ['video_not_found', 'job_running', 'source_required'],
     },
     'GET /api/v1/workers': {
       summary: 'Transcode workers, and what they do',

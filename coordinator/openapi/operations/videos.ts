@@ -32,6 +32,7 @@ const CONTENT = {
   ],
   errors: [
     'video_not_found',
+    'source_dropped',
     'precondition_failed',
     'range_not_satisfiable',
     'chunk_unavailable',

@@ -157,7 +157,10 @@ export class PlaybackServer implements AsyncDisposable {
           if (content === undefined) throw videoNotFound(id);
           return content;
         },
-        recheck: async (id) => void this.rechecked.push(id),
+        recheck: async (id) => {
+          this.rechecked.push(id);
+          return this.#contents.get(id)!.video;
+        },
       },
       responder: new ContentResponder({
         ...{ store: this.store, clientIdleTimeoutMs: 60_000, answersMax: 100 },

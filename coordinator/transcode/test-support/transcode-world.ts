@@ -45,7 +45,7 @@ export class TranscodeWorld {
   /** The next addition is cut after so many bytes. */
   cutAfterBytes = Number.POSITIVE_INFINITY;
 
-  private constructor(database: DatabaseHandle, leaseMs: number) {
+  private constructor(database: DatabaseHandle, leaseMs: number, keepsSource: boolean) {
     this.#database = database;
     const { kysely, notifications } = database;
     const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
@@ -68,7 +68,7 @@ export class TranscodeWorld {
     const shared = { jobs, tasks, outputs, progress, inTransaction, announceTasks, createId };
     const common = { ...shared, clock: systemClock, logger: silentLogger };
     const leases = new Leases(kysely, uuidv7());
-    this.jobService = new JobService({ ...common, renditions, leases });
+    this.jobService = new JobService({ ...common, renditions, leases, keepsSource });
     this.service = new WorkerService({
       ...common,
       workers: new WorkerRepository(kysely),
@@ -79,8 +79,11 @@ export class TranscodeWorld {
     });
   }
 
-  static async open(database: DatabaseHandle, { leaseMs = 60_000 } = {}): Promise<TranscodeWorld> {
-    const world = new TranscodeWorld(database, leaseMs);
+  static async open(
+    database: DatabaseHandle,
+    { leaseMs = 60_000, keepsSource = true } = {},
+  ): Promise<TranscodeWorld> {
+    const world = new TranscodeWorld(database, leaseMs, keepsSource);
     await database.notifications.subscribe(CHANNEL, () => world.service.wake());
     return world;
   }
@@ -191,8 +194,24 @@ export class TranscodeWorld {
         const poster = { output: 'poster', name: 'poster.jpg', contentType: 'image/jpeg' as const };
         return { kind: 'pictures', pictures: [{ ...poster, width: 640, height: 480 }] };
       }
-      case 'copy':
-        throw new Error('nothing is copied here');
+      case 'copy': {
+        const { probe } = task;
+        const segments = probe.durationSeconds / 4;
+        const [track] = task.audio;
+        const boundaries = Array.from({ length: segments + 1 }, (_, index) => index * 4000);
+        const sound = async (track: number) => ({
+          ...{ name: 'a', track, format: AUDIO_FORMAT, piece: await this.write(lease, 'audio', segments) },
+        });
+        const pictures = async () => ({
+          ...{ name: '480p', format: VIDEO_FORMAT, piece: await this.write(lease, 'video', segments) },
+        });
+        return {
+          kind: 'copy',
+          plan: task.video ? { timescale: 1000, boundaries } : null,
+          video: task.video ? await pictures() : null,
+          audio: track === undefined ? [] : [await sound(track)],
+        };
+      }
     }
   }
 

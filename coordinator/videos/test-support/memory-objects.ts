@@ -181,6 +181,17 @@ export class MemoryObjectRepository implements VideoObjects {
     return record;
   }
 
+  async empty(
+    _transaction: unknown,
+    objectId: string,
+  ): Promise<{ readonly chunks: ChunkRef[]; readonly record: ChunkRef[] }> {
+    const chunks = [...(this.manifests.get(objectId)?.chunks ?? [])];
+    const record = await this.record(objectId);
+    this.manifests.set(objectId, { objectId, size: 0, chunks: [] });
+    this.records.delete(objectId);
+    return { chunks, record };
+  }
+
   async record(objectId: string): Promise<ChunkRef[]> {
     return [...(this.records.get(objectId) ?? [])];
   }

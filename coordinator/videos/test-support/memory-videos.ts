@@ -76,6 +76,19 @@ export class MemoryVideoRepository implements VideoRepository {
     return changed;
   }
 
+  /** Whatever has become of it. */
+  async dropSource(_transaction: unknown, id: string, at: Date): Promise<Video | null> {
+    const current = this.videos.get(id);
+    if (current === undefined || current.sourceDroppedAt !== undefined) return null;
+    const dropped = { ...current, version: current.version + 1, updatedAt: at, sourceDroppedAt: at };
+    this.videos.set(id, dropped);
+    return dropped;
+  }
+
+  async withSourceToDrop(): Promise<string[]> {
+    return [];
+  }
+
   async withoutSha256(): Promise<Video[]> {
     return [...this.videos.values()].filter(({ sha256 }) => sha256 === null);
   }
