@@ -257,6 +257,28 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(await world.jobOf(id)).toMatchObject({ state: 'complete', reason: null });
   });
 
+  test('pictures that can be played at once wait for sound that has to be copied', async () => {
+    const id = await world.addVideo();
+    const inspection = await world.leaseOf('inspect');
+    const { audio, ...found } = await world.inspection(inspection, { isPlayable: true, hasAudio: true });
+    await world.service.complete(inspection, {
+      ...{ ...found, audio: [] },
+      copyable: { video: false, audio: [0] },
+    });
+    expect(await world.statusOf(id)).toMatchObject({ status: 'processing' });
+    const copy = await world.leaseOf('copy');
+    const piece = await world.write(copy, 'audio-0', 4);
+    await world.service.complete(copy, {
+      ...{ kind: 'copy', plan: null, video: null },
+      audio: [{ ...audio[0]!, piece }],
+    });
+    expect(await world.statusOf(id)).toMatchObject({ status: 'playable' });
+    const shown = (await world.renditions.list(id)).filter(({ isReady }) => isReady);
+    expect(shown.map(({ name }) => name).sort()).toEqual(['480p', 'audio']);
+    await world.work();
+    expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
+  });
+
   test('a cancelled job takes its tasks from workers, and leaves what can be played', async () => {
     const id = await world.addVideo();
     await world.inspect({ isPlayable: true });
