@@ -125,13 +125,17 @@ export class JobService implements AsyncDisposable {
   }
 
   /**
-   * Has everything that failed tried again, or what one rendition needs of it. Throws `nothing_to_do` when nothing failed,
-   * `conflict` when the video has a later job.
+   * Has everything that failed tried again, or what one rendition needs of it. Throws `nothing_to_do` when nothing failed
+   * or the job was cancelled, `conflict` when the video has a later job.
    */
   async retry(job: Job, rendition?: string): Promise<void> {
     const { jobs, tasks, inTransaction, announceTasks } = this.#options;
     await inTransaction(async (transaction) => {
       const locked = await this.#lockLatest(transaction, job);
+      if (locked.state === 'cancelled') {
+        // The pieces of its renditions are gone, and with them what the failed ones would go with.
+        throw new AppError<ErrorCode>('nothing_to_do', 'The job was cancelled; begin another one.');
+      }
       if (!(await tasks.requeueFailed(transaction, job.id, rendition))) {
         const what = rendition === undefined ? 'Nothing of the job' : `Nothing that ${rendition} needs`;
         throw new AppError<ErrorCode>('nothing_to_do', `${what} has failed.`);

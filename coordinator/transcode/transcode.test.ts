@@ -305,6 +305,40 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
   });
 
+  test('what had failed before a job was cancelled is not tried again: the rest of it is gone', async () => {
+    const id = await world.addVideo();
+    await world.inspect({ isPlayable: true });
+    const lease = await world.leaseOf('pictures');
+    await world.service.fail(lease, { code: 'failed', reason: 'All is black.', retryable: false });
+    await world.jobService.cancel(await world.jobOf(id));
+    await expect(world.jobService.retry(await world.jobOf(id))).rejects.toMatchObject({
+      code: 'nothing_to_do',
+    });
+    expect(await world.jobOf(id)).toMatchObject({ state: 'cancelled' });
+    expect(await world.lease()).toBeNull();
+    expect(await world.statusOf(id)).toMatchObject({ status: 'playable' });
+  });
+
+  test('a task that cannot be taken from its lost worker keeps no other from being taken', async () => {
+    const [stuck, other] = [await world.addVideo(), await world.addVideo()];
+    const lost = await world.leaseOf('inspect');
+    await world.leaseOf('inspect');
+    await forgetLeases();
+    await world.kysely
+      .updateTable('transcode_tasks')
+      .set({ lease_expires_at: new Date(0) })
+      .where('id', '=', lost.taskId)
+      .execute();
+    const broken = world.failTasksOf(lost.taskId);
+    expect(await world.service.runOnce()).toBe(2);
+    broken.mend();
+    expect((await world.leaseOf('inspect')).task.videoId).toBe(other);
+    await world.service.runOnce();
+    await makeDue();
+    expect((await world.leaseOf('inspect')).task.videoId).toBe(stuck);
+    await world.kysely.deleteFrom('transcode_jobs').execute();
+  });
+
   test('with a video go its jobs; whoever works on it can commit nothing', async () => {
     const id = await world.addVideo();
     await world.inspect({ isPlayable: true });

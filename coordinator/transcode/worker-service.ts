@@ -222,23 +222,33 @@ export class WorkerService implements AsyncDisposable {
 
   /** Takes tasks from workers that were silent for too long, and sees to those whose time has come. Returns how many it took. */
   async runOnce(): Promise<number> {
-    const { tasks, inTransaction, logger } = this.#options;
+    const { tasks, logger } = this.#options;
     const { lost, hasDue } = await tasks.overdue();
     if (hasDue) this.#desk.wake();
-    for (const { id, fence } of lost) {
-      await inTransaction(async (transaction) => {
-        const task = await tasks.hold(transaction, id, fence);
-        // It may have said something meanwhile.
-        if (task === null || !(await tasks.isOverdue(transaction, id))) return;
-        const reason = 'The worker that had it was lost.';
-        await this.#fail(transaction, task, {
-          ...{ code: 'failed', reason, retryable: true },
-          delayMs: task.attempts === 0 ? 0 : RELAPSE_DELAY_MS,
-        });
-        logger.warn({ taskId: id, attempts: task.attempts + 1 }, 'the worker of a task was lost');
-      });
+    for (const lease of lost) {
+      try {
+        await this.#takeBack(lease);
+      } catch (error) {
+        // The others are not to wait for it.
+        logger.warn({ err: error, taskId: lease.id }, 'a task cannot be taken from its lost worker');
+      }
     }
     return lost.length;
+  }
+
+  async #takeBack({ id, fence }: Pick<HeldTask, 'id' | 'fence'>): Promise<void> {
+    const { tasks, inTransaction, logger } = this.#options;
+    await inTransaction(async (transaction) => {
+      const task = await tasks.hold(transaction, id, fence);
+      // It may have said something meanwhile.
+      if (task === null || !(await tasks.isOverdue(transaction, id))) return;
+      const reason = 'The worker that had it was lost.';
+      await this.#fail(transaction, task, {
+        ...{ code: 'failed', reason, retryable: true },
+        delayMs: task.attempts === 0 ? 0 : RELAPSE_DELAY_MS,
+      });
+      logger.warn({ taskId: id, attempts: task.attempts + 1 }, 'the worker of a task was lost');
+    });
   }
 
   /** Forgets workers that have long gone. */
