@@ -94,7 +94,10 @@ export class JobService implements AsyncDisposable {
           left.map((one) => one.rendition_id),
         );
       }
-      return await this.begin(transaction, videoId, { isUrgent: true });
+      const id = await this.begin(transaction, videoId, { isUrgent: true });
+      // Whoever does it again and again fills no table.
+      await jobs.forgetOld(transaction, videoId);
+      return id;
     });
     return await this.find(id);
   }

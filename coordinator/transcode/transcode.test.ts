@@ -305,6 +305,19 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
   });
 
+  test('of a video that is transcoded again and again the latest jobs are kept', async () => {
+    const id = await world.addVideo();
+    let latest = await world.jobOf(id);
+    for (let count = 0; count < 11; count++) {
+      await world.jobService.cancel(latest);
+      latest = await world.jobService.restart(id);
+    }
+    const { jobs } = await world.jobService.list({ limit: 20, videoId: id });
+    expect([jobs.length, jobs[0]?.id]).toEqual([10, latest.id]);
+    await world.work();
+    expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
+  });
+
   test('what had failed before a job was cancelled is not tried again: the rest of it is gone', async () => {
     const id = await world.addVideo();
     await world.inspect({ isPlayable: true });
