@@ -72,19 +72,23 @@ export class WorkerService implements AsyncDisposable {
 
   /** Looks after leases from now on: a fifth of their length is what a take-over takes longer at most. */
   start(): void {
-    const { clock, logger } = this.#options;
+    const { clock, logger, tasks } = this.#options;
     const { signal } = this.#stop;
-    // Workers whose coordinator was away have a lease's length to come back.
-    const first = clock.sleep(this.leaseMs, signal).catch(() => {});
-    this.#loop = first.then(() =>
-      repeat(clock, this.leaseMs / 5, signal, async () => {
-        try {
-          await this.runOnce();
-        } catch (error) {
-          if (!signal.aborted) logger.warn({ err: error }, 'tasks of lost workers cannot be looked up');
+    // Workers that could not be heard, because this coordinator or the database was away, are not lost.
+    let wasDeaf = true;
+    this.#loop = repeat(clock, this.leaseMs / 5, signal, async () => {
+      try {
+        if (wasDeaf) {
+          if ((await tasks.overdue()).hasDue) this.#desk.wake();
+          wasDeaf = false;
+          await clock.sleep(this.leaseMs, signal);
         }
-      }),
-    );
+        await this.runOnce();
+      } catch (error) {
+        wasDeaf = true;
+        if (!signal.aborted) logger.warn({ err: error }, 'tasks of lost workers cannot be looked up');
+      }
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
