@@ -60,6 +60,7 @@ export async function openPlayback(stack: AsyncDisposableStack, parts: PlaybackP
     recipes: new RecipeBook(catalog, store),
     urls,
     delivery: config.DELIVERY,
+    anonymousRead: config.ANONYMOUS_READ,
   });
   const deps: PlaybackRoutesDeps = {
     ...{ service, videos, responder, cors, logger, basePath },

@@ -21,7 +21,7 @@ beforeAll(async () => {
   cluster = await Cluster.start({
     ...{ dataDir, nodeCount: 3, replicas: 3, workerCount: 1, adminToken: TOKEN, workerScript: WORKER },
     coordinatorEnv: { WORKER_LEASE: '1s', HEALTH_INTERVAL: '100ms', DOWN_AFTER: '500ms', COPY_TIMEOUT: '2s' },
-    workerEnv: { TASK_STALL_TIMEOUT: '800ms', TASK_MEMORY: '200MiB', STOP_GRACE: '100ms' },
+    workerEnv: { CONCURRENCY: '1', TASK_STALL_TIMEOUT: '800ms', TASK_MEMORY: '200MiB', STOP_GRACE: '100ms' },
   });
 });
 afterAll(async () => {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { expect, test } from 'vitest';
 import { deriveWorkerToken } from '../lib/worker-api/worker-token.ts';
 import { readWorkerConfig } from './config.ts';
@@ -10,7 +11,7 @@ test('the cluster’s secret is enough, and a token goes before it', () => {
   expect(config.token).not.toContain(SECRET);
   // Compose passes variables that are empty.
   const empty = readWorkerConfig([], { CLUSTER_SECRET: SECRET, WORKER_TOKEN: '', CONCURRENCY: '' });
-  expect(empty).toMatchObject({ token: config.token, concurrency: 1 });
+  expect(empty).toMatchObject({ token: config.token, concurrency: availableParallelism() });
   const own = readWorkerConfig([], { CLUSTER_SECRET: SECRET, WORKER_TOKEN: 'a-token-of-their-own' });
   expect(own.token).toBe('a-token-of-their-own');
 });

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { ConfigError, readConfig } from '../lib/config/read-config.ts';
@@ -19,8 +19,8 @@ const environmentSchema = z
       .min(1)
       .max(100)
       .default(`${hostname().slice(0, 80)}-${process.pid}`),
-    /** Tasks at a time. */
-    CONCURRENCY: z.coerce.number().int().min(1).max(256).default(1),
+    /** Tasks at a time: threads of one piece wait for each other, those of several pieces do not. */
+    CONCURRENCY: z.coerce.number().int().min(1).max(256).default(Math.min(256, availableParallelism())),
     /** Memory of one task. */
     TASK_MEMORY: sizeBytes().default(2 * 1024 ** 3),
     /** A task that says nothing for so long is given up. */

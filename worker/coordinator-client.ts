@@ -66,8 +66,13 @@ export class CoordinatorClient implements AsyncDisposable {
     return answer === null ? null : leaseSchema.parse(answer);
   }
 
-  async heartbeat({ taskId, fence }: LeaseName, progress: number): Promise<{ readonly sourceUrl: string }> {
-    return await this.#ask(heartbeatAnswerSchema, `/tasks/${taskId}/heartbeat`, { fence, progress });
+  async heartbeat(
+    { taskId, fence }: LeaseName,
+    progress: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly sourceUrl: string }> {
+    const path = `/tasks/${taskId}/heartbeat`;
+    return heartbeatAnswerSchema.parse(await this.#post(path, { fence, progress }, signal));
   }
 
   /** Returns the bytes that it has, which are none unless it was opened before. */

@@ -14,6 +14,7 @@ const engineOf = (code: string) => `data:text/javascript,${encodeURIComponent(co
 
 test('a child does one task after the other, with nobody’s secrets in its environment', async () => {
   process.env.CLUSTER_SECRET = 'the-cluster-secret-of-the-tests';
+  process.env.SSL_CERT_DIR = '/etc/ssl/certs';
   const child = new TaskChild(
     engineOf(`let count = 0; export async function runTask(task, { progress }) {
       progress(0.5); return { kind: 'audio', pid: process.pid, count: ++count, names: Object.keys(process.env) }; }`),
@@ -29,10 +30,12 @@ test('a child does one task after the other, with nobody’s secrets in its envi
         count,
         names: expect.not.arrayContaining(['CLUSTER_SECRET']),
       });
+      expect(outcome.result).toMatchObject({ names: expect.arrayContaining(['SSL_CERT_DIR']) });
     }
     expect([shares, child.done, child.isAlive]).toEqual([[0.5, 0.5], 2, true]);
   } finally {
     delete process.env.CLUSTER_SECRET;
+    delete process.env.SSL_CERT_DIR;
     child.kill();
     await child.exited;
   }

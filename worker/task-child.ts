@@ -12,6 +12,9 @@ const PAGE_BYTES = 4096;
 /** Of what a child says on stderr the end is kept. */
 const LAST_WORDS_MAX = 2000;
 
+/** Of the worker's environment. By the certificates it trusts the coordinator that its worker trusts. */
+const PASSED_VARIABLES = ['PATH', 'HOME', 'TZ', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
+
 export interface ChildLimits {
   /** Memory that is resident, bytes. */
   readonly memoryBytes: number;
@@ -41,10 +44,13 @@ export class TaskChild {
   /** `engine` is the URL of the module with `runTask`. */
   constructor(engine: string, limits: ChildLimits) {
     this.#limits = limits;
-    const { PATH = '', HOME = '', TZ } = process.env;
     // No secrets in its environment: what it needs it is told.
+    const passed = PASSED_VARIABLES.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    });
     this.#process = fork(CHILD, [engine], {
-      env: { PATH, HOME, ...(TZ !== undefined && { TZ }) },
+      env: Object.fromEntries(passed),
       execArgv: [],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -194,14 +194,19 @@ export class Worker implements AsyncDisposable {
     const loop = async () => {
       const { signal } = over;
       while (!signal.aborted) {
-        await sleep(heartbeatMs, undefined, { signal }).catch(() => {});
+        // One that did not arrive is said again soon: the lease does not wait.
+        const pauseMs = hasFailed ? Math.min(heartbeatMs, RETRY_DELAY_MIN_MS) : heartbeatMs;
+        await sleep(pauseMs, undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
         try {
-          const { sourceUrl } = await this.#client.heartbeat(name, share);
+          // A coordinator that says nothing is not waited for: by another connection there may be another one.
+          const enough = AbortSignal.any([signal, AbortSignal.timeout(heartbeatMs)]);
+          const { sourceUrl } = await this.#client.heartbeat(name, share, enough);
           child.tell({ type: 'source', sourceUrl });
           if (hasFailed) log.info('heartbeats arrive again');
           hasFailed = false;
         } catch (error) {
+          if (signal.aborted) return;
           if (!isPassing(error)) over.abort(error);
           else if (!hasFailed) log.warn({ err: error }, 'heartbeats do not arrive');
           hasFailed = true;

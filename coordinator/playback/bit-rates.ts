@@ -1,3 +1,4 @@
+import { writtenSeconds } from './media-playlist.ts';
 import type { SegmentTable } from './segment-table.ts';
 
 /** Longer runs than the shortest that counts are looked at by so many segments more: they are averages of shorter ones. */
@@ -9,7 +10,7 @@ export interface BitRates {
   readonly average: number;
   readonly peak: number;
   readonly durationS: number;
-  /** No segment is longer, rounded to whole seconds. */
+  /** No segment is longer, rounded to whole seconds as it stands in the playlist. */
   readonly targetDurationS: number;
 }
 
@@ -25,7 +26,7 @@ export function bitRatesOf(table: SegmentTable): BitRates {
     const durationS = table.durationS(number);
     starts[number + 1] = starts[number]! + durationS;
     bytes[number + 1] = bytes[number]! + table.segment(number)!.servedLength;
-    targetDurationS = Math.max(targetDurationS, Math.round(durationS));
+    targetDurationS = Math.max(targetDurationS, Math.round(Number(writtenSeconds(durationS))));
   }
   const durationS = starts[table.count]!;
   const average = Math.ceil((bytes[table.count]! * 8) / durationS);

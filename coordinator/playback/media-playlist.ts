@@ -5,6 +5,11 @@ import type { SegmentTable } from './segment-table.ts';
 const HEAD = ['#EXTM3U', '#EXT-X-VERSION:7'];
 const ON_DEMAND = ['#EXT-X-PLAYLIST-TYPE:VOD', '#EXT-X-INDEPENDENT-SEGMENTS'];
 
+/** Seconds as playlists have them. */
+export function writtenSeconds(seconds: number): string {
+  return seconds.toFixed(6);
+}
+
 /** The playlist of one rendition (RFC 8216). `query`, with its question mark, goes behind every address in it. */
 export function mediaPlaylistOf(
   table: SegmentTable,
@@ -27,7 +32,7 @@ export function mediaPlaylistOf(
     next += 1;
     const end = table.pieces[next]?.first ?? table.count;
     for (let number = piece.first; number < end; number++) {
-      lines.push(`#EXTINF:${table.durationS(number).toFixed(6)},`, `${segmentPathOf(number)}${query}`);
+      lines.push(`#EXTINF:${writtenSeconds(table.durationS(number))},`, `${segmentPathOf(number)}${query}`);
     }
   }
   return `${lines.join('\n')}\n#EXT-X-ENDLIST\n`;
@@ -40,7 +45,7 @@ export function captionsPlaylistOf(durationS: number): string {
     `#EXT-X-TARGETDURATION:${Math.max(1, Math.round(durationS))}`,
     '#EXT-X-MEDIA-SEQUENCE:0',
     '#EXT-X-PLAYLIST-TYPE:VOD',
-    `#EXTINF:${durationS.toFixed(6)},`,
+    `#EXTINF:${writtenSeconds(durationS)},`,
     CAPTIONS_FILE,
     '#EXT-X-ENDLIST',
   ];

@@ -57,6 +57,14 @@ test('variants say what they need together with their sound; players begin with 
   expect(text).not.toContain('SUBTITLES');
 });
 
+test('no segment is longer than the target duration, as it is written', () => {
+  const table = new SegmentTable([
+    pieceOf({ lengths: [10], timescale: 10_000_000, durations: [44_999_998] }),
+  ]);
+  const { segments, targetDuration } = parse(mediaPlaylistOf(table, bitRatesOf(table), ''));
+  expect([segments?.[0]?.duration, targetDuration]).toEqual([4.5, 5]);
+});
+
 test('where all variants are large, players begin with the smallest', () => {
   const [one, two] = [rung(1080, 9_000_000), rung(720, 4_000_000)];
   const { playlists } = parse(masterPlaylistOf([one, two], [], ''));

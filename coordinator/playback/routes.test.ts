@@ -394,6 +394,19 @@ test('where redirects are the rule, a request may ask for bytes', async () => {
   expect((await server.get(`${path}?delivery=proxy`)).text).toBe('bytes');
 });
 
+test('where nobody reads without an account, no shared cache keeps what is public', async () => {
+  await using server = await PlaybackServer.open({ anonymousRead: false });
+  const video = server.video();
+  const made = renditionOf({ videoId: video.id });
+  server.add(made, pieceOf({ lengths: [5], object: server.stored(Buffer.from('bytes')) }));
+  for (const name of ['0.m4s', 'init-0.mp4']) {
+    const path = `/videos/${video.id}/hls/${made.id}/${name}`;
+    expect((await server.get(path)).status).toBe(401);
+    const { status, headers } = await server.get(path, { authorization: `Bearer ${TOKEN}` });
+    expect([status, headers.get('cache-control')]).toEqual([200, IMMUTABLE.replace('public', 'private')]);
+  }
+});
+
 function attachmentOf(
   server: PlaybackServer,
   name: string,

@@ -31,6 +31,8 @@ export interface PlaybackServiceOptions {
   readonly urls: Pick<SliceUrls, 'urlOf'>;
   /** Unless a request says otherwise. */
   readonly delivery: Delivery;
+  /** Whether what is public can be had without an account, so that caches may give it to anybody. */
+  readonly anonymousRead: boolean;
 }
 
 export interface PlaybackRequest {
@@ -51,11 +53,7 @@ const PLAYLIST = 'application/vnd.apple.mpegurl';
 /** Changes with how playlists are written, so that nobody keeps an old one. */
 const PLAYLIST_VERSION = 1;
 /** A rendition's id stands for its bytes: another one takes its place. */
-const IMMUTABLE = {
-  public: 'public, max-age=31536000, immutable, no-transform',
-  unlisted: 'private, max-age=31536000, immutable, no-transform',
-  private: 'private, max-age=31536000, immutable, no-transform',
-} as const;
+const IMMUTABLE = 'max-age=31536000, immutable, no-transform';
 
 /** Finds what players ask for. Who may have it was asked before. */
 export class PlaybackService {
@@ -129,7 +127,7 @@ export class PlaybackService {
       : (store, first, last, signal) => store.read(object, offset + first, offset + last, signal);
     return {
       content: {
-        ...{ ...INERT, cacheControl: IMMUTABLE[video.video.visibility], contentType: 'video/mp4' },
+        ...{ ...INERT, cacheControl: this.#immutable(video), contentType: 'video/mp4' },
         ...{ open, size: servedLength, etag: `"${name}"` },
       },
     };
@@ -157,7 +155,7 @@ export class PlaybackService {
     const found = (await this.#table(playable, renditionId)).pieces[piece];
     if (found === undefined) throw nothingThere();
     const etag = `"${renditionId}/init-${piece}"`;
-    const cacheControl = IMMUTABLE[video.video.visibility];
+    const cacheControl = this.#immutable(video);
     return inMemory(found.init, { etag, contentType: 'video/mp4', cacheControl });
   }
 
@@ -187,6 +185,12 @@ export class PlaybackService {
     const table = found instanceof Promise ? await found : found;
     if (table === null) throw nothingThere();
     return table;
+  }
+
+  /** Shared caches ask nobody again who may have it, so they keep only what everybody may. */
+  #immutable({ video }: VideoContent): string {
+    const isEverybodys = this.#options.anonymousRead && video.visibility === 'public';
+    return `${isEverybodys ? 'public' : 'private'}, ${IMMUTABLE}`;
   }
 
   #delivery({ delivery }: PlaybackRequest): Delivery {

@@ -66,13 +66,16 @@ export class JobProgress {
     await this.#note(transaction, job, 'cancelled', 'The transcoding was cancelled.', false);
   }
 
-  /** Audio as soon as it is whole; pictures when there is sound to go with them, or none is to be expected. */
+  /**
+   * Audio as soon as it is whole; pictures when there is sound to go with them, or none is to be expected. Of sound that is
+   * copied there is no rendition until the copy is done.
+   */
   async #publish(transaction: Transaction, job: LockedJob): Promise<void> {
     const { jobs, renditions } = this.#options;
     const all = await jobs.renditions(transaction, job.id);
     const isWhole = ({ pieces, pieces_done }: JobRendition) => pieces_done >= pieces;
     const sound = all.filter(({ kind }) => kind === 'audio');
-    const hasSound = sound.length === 0 || sound.some((one) => one.is_published || isWhole(one));
+    const hasSound = sound.some((one) => one.is_published || isWhole(one));
     const isSettled = hasSound || !(await this.#awaitsSound(transaction, job.id));
     for (const rendition of all) {
       if (rendition.is_published || !isWhole(rendition)) continue;

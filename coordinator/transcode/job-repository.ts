@@ -4,7 +4,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import type { TranscodeRenditionsTable, TranscodeTasksTable } from '../database/schema.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { JobState, PlannedRendition, SourceFate } from './job.ts';
-import { TASKS_SHOWN_MAX } from './limits.ts';
+import { JOBS_KEPT_MAX, TASKS_SHOWN_MAX } from './limits.ts';
 import type { LockedJob } from './task-repository.ts';
 
 /** A job as it is shown. */
@@ -65,6 +65,16 @@ export class JobRepository {
       .set({ job_id: id, updated_at: sql<Date>`now()` })
       .where('video_id', '=', videoId)
       .execute();
+  }
+
+  /** Forgets all but the latest jobs of a video, inside the transaction that has locked it. All that go are at their end. */
+  async forgetOld(transaction: Transaction, videoId: string): Promise<void> {
+    await sql`
+      delete from transcode_jobs where id in (
+        select id from transcode_jobs where video_id = ${videoId}::uuid
+        order by created_at desc, id desc offset ${JOBS_KEPT_MAX}::integer
+      )
+    `.execute(transaction);
   }
 
   async find(id: string): Promise<Job | null> {

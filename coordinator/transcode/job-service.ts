@@ -99,7 +99,10 @@ export class JobService implements AsyncDisposable {
         // The later one decides.
         if (before.source === 'drop') await jobs.update(transaction, before.id, { source: 'keep' });
       }
-      return await this.begin(transaction, videoId, { isUrgent: true });
+      const id = await this.begin(transaction, videoId, { isUrgent: true });
+      // Whoever does it again and again fills no table.
+      await jobs.forgetOld(transaction, videoId);
+      return id;
     });
     return await this.find(id);
   }
@@ -130,13 +133,17 @@ export class JobService implements AsyncDisposable {
   }
 
   /**
-   * Has everything that failed tried again, or what one rendition needs of it. Throws `nothing_to_do` when nothing failed,
-   * `conflict` when the video has a later job, `source_required` when its source was dropped.
+   * Has everything that failed tried again, or what one rendition needs of it. Throws `nothing_to_do` when nothing failed
+   * or the job was cancelled, `conflict` when the video has a later job, `source_required` when its source was dropped.
    */
   async retry(job: Job, rendition?: string): Promise<void> {
     const { jobs, tasks, inTransaction, announceTasks } = this.#options;
     await inTransaction(async (transaction) => {
       const locked = await this.#lockLatest(transaction, job);
+      if (locked.state === 'cancelled') {
+        // The pieces of its renditions are gone, and with them what the failed ones would go with.
+        throw new AppError<ErrorCode>('nothing_to_do', 'The job was cancelled; begin another one.');
+      }
       if (!(await tasks.requeueFailed(transaction, job.id, rendition))) {
         const what = rendition === undefined ? 'Nothing of the job' : `Nothing that ${rendition} needs`;
         throw new AppError<ErrorCode>('nothing_to_do', `${what} has failed.`);

@@ -38,6 +38,8 @@ export const WORKER_MEMORY_MS = 86_400_000;
 /** One that was silent for so long is not shown as running. */
 export const WORKER_SILENT_MS = 60_000;
 
+/** Jobs of one video that are remembered, the latest ones. */
+export const JOBS_KEPT_MAX = 10;
 export const JOBS_LENGTH_DEFAULT = 20;
 export const JOBS_LENGTH_MAX = 100;
 /** Tasks of a job that are shown; of all of them there are counts. */

@@ -257,6 +257,28 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(await world.jobOf(id)).toMatchObject({ state: 'complete', reason: null });
   });
 
+  test('pictures that can be played at once wait for sound that has to be copied', async () => {
+    const id = await world.addVideo();
+    const inspection = await world.leaseOf('inspect');
+    const { audio, ...found } = await world.inspection(inspection, { isPlayable: true, hasAudio: true });
+    await world.service.complete(inspection, {
+      ...{ ...found, audio: [] },
+      copyable: { video: false, audio: [0] },
+    });
+    expect(await world.statusOf(id)).toMatchObject({ status: 'processing' });
+    const copy = await world.leaseOf('copy');
+    const piece = await world.write(copy, 'audio-0', 4);
+    await world.service.complete(copy, {
+      ...{ kind: 'copy', plan: null, video: null },
+      audio: [{ ...audio[0]!, piece }],
+    });
+    expect(await world.statusOf(id)).toMatchObject({ status: 'playable' });
+    const shown = (await world.renditions.list(id)).filter(({ isReady }) => isReady);
+    expect(shown.map(({ name }) => name).sort()).toEqual(['480p', 'audio']);
+    await world.work();
+    expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
+  });
+
   test('a cancelled job takes its tasks from workers, and leaves what can be played', async () => {
     const id = await world.addVideo();
     await world.inspect({ isPlayable: true });
@@ -281,6 +303,53 @@ describe.each(ENGINES)('on %s', (engine) => {
     await world.work();
     expect(await world.jobOf(id)).toMatchObject({ id: again.id, state: 'complete' });
     expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
+  });
+
+  test('of a video that is transcoded again and again the latest jobs are kept', async () => {
+    const id = await world.addVideo();
+    let latest = await world.jobOf(id);
+    for (let count = 0; count < 11; count++) {
+      await world.jobService.cancel(latest);
+      latest = await world.jobService.restart(id);
+    }
+    const { jobs } = await world.jobService.list({ limit: 20, videoId: id });
+    expect([jobs.length, jobs[0]?.id]).toEqual([10, latest.id]);
+    await world.work();
+    expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
+  });
+
+  test('what had failed before a job was cancelled is not tried again: the rest of it is gone', async () => {
+    const id = await world.addVideo();
+    await world.inspect({ isPlayable: true });
+    const lease = await world.leaseOf('pictures');
+    await world.service.fail(lease, { code: 'failed', reason: 'All is black.', retryable: false });
+    await world.jobService.cancel(await world.jobOf(id));
+    await expect(world.jobService.retry(await world.jobOf(id))).rejects.toMatchObject({
+      code: 'nothing_to_do',
+    });
+    expect(await world.jobOf(id)).toMatchObject({ state: 'cancelled' });
+    expect(await world.lease()).toBeNull();
+    expect(await world.statusOf(id)).toMatchObject({ status: 'playable' });
+  });
+
+  test('a task that cannot be taken from its lost worker keeps no other from being taken', async () => {
+    const [stuck, other] = [await world.addVideo(), await world.addVideo()];
+    const lost = await world.leaseOf('inspect');
+    await world.leaseOf('inspect');
+    await forgetLeases();
+    await world.kysely
+      .updateTable('transcode_tasks')
+      .set({ lease_expires_at: new Date(0) })
+      .where('id', '=', lost.taskId)
+      .execute();
+    const broken = world.failTasksOf(lost.taskId);
+    expect(await world.service.runOnce()).toBe(2);
+    broken.mend();
+    expect((await world.leaseOf('inspect')).task.videoId).toBe(other);
+    await world.service.runOnce();
+    await makeDue();
+    expect((await world.leaseOf('inspect')).task.videoId).toBe(stuck);
+    await world.kysely.deleteFrom('transcode_jobs').execute();
   });
 
   test('with a video go its jobs; whoever works on it can commit nothing', async () => {

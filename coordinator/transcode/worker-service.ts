@@ -70,19 +70,23 @@ export class WorkerService implements AsyncDisposable {
 
   /** Looks after leases from now on: a fifth of their length is what a take-over takes longer at most. */
   start(): void {
-    const { clock, logger } = this.#options;
+    const { clock, logger, tasks } = this.#options;
     const { signal } = this.#stop;
-    // Workers whose coordinator was away have a lease's length to come back.
-    const first = clock.sleep(this.leaseMs, signal).catch(() => {});
-    this.#loop = first.then(() =>
-      repeat(clock, this.leaseMs / 5, signal, async () => {
-        try {
-          await this.runOnce();
-        } catch (error) {
-          if (!signal.aborted) logger.warn({ err: error }, 'tasks of lost workers cannot be looked up');
+    // Workers that could not be heard, because this coordinator or the database was away, are not lost.
+    let wasDeaf = true;
+    this.#loop = repeat(clock, this.leaseMs / 5, signal, async () => {
+      try {
+        if (wasDeaf) {
+          if ((await tasks.overdue()).hasDue) this.#desk.wake();
+          wasDeaf = false;
+          await clock.sleep(this.leaseMs, signal);
         }
-      }),
-    );
+        await this.runOnce();
+      } catch (error) {
+        wasDeaf = true;
+        if (!signal.aborted) logger.warn({ err: error }, 'tasks of lost workers cannot be looked up');
+      }
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -220,23 +224,33 @@ export class WorkerService implements AsyncDisposable {
 
   /** Takes tasks from workers that were silent for too long, and sees to those whose time has come. Returns how many it took. */
   async runOnce(): Promise<number> {
-    const { tasks, inTransaction, logger } = this.#options;
+    const { tasks, logger } = this.#options;
     const { lost, hasDue } = await tasks.overdue();
     if (hasDue) this.#desk.wake();
-    for (const { id, fence } of lost) {
-      await inTransaction(async (transaction) => {
-        const task = await tasks.hold(transaction, id, fence);
-        // It may have said something meanwhile.
-        if (task === null || !(await tasks.isOverdue(transaction, id))) return;
-        const reason = 'The worker that had it was lost.';
-        await this.#fail(transaction, task, {
-          ...{ code: 'failed', reason, retryable: true },
-          delayMs: task.attempts === 0 ? 0 : RELAPSE_DELAY_MS,
-        });
-        logger.warn({ taskId: id, attempts: task.attempts + 1 }, 'the worker of a task was lost');
-      });
+    for (const lease of lost) {
+      try {
+        await this.#takeBack(lease);
+      } catch (error) {
+        // The others are not to wait for it.
+        logger.warn({ err: error, taskId: lease.id }, 'a task cannot be taken from its lost worker');
+      }
     }
     return lost.length;
+  }
+
+  async #takeBack({ id, fence }: Pick<HeldTask, 'id' | 'fence'>): Promise<void> {
+    const { tasks, inTransaction, logger } = this.#options;
+    await inTransaction(async (transaction) => {
+      const task = await tasks.hold(transaction, id, fence);
+      // It may have said something meanwhile.
+      if (task === null || !(await tasks.isOverdue(transaction, id))) return;
+      const reason = 'The worker that had it was lost.';
+      await this.#fail(transaction, task, {
+        ...{ code: 'failed', reason, retryable: true },
+        delayMs: task.attempts === 0 ? 0 : RELAPSE_DELAY_MS,
+      });
+      logger.warn({ taskId: id, attempts: task.attempts + 1 }, 'the worker of a task was lost');
+    });
   }
 
   /** Forgets workers that have long gone. */

@@ -66,9 +66,12 @@ export class PlaybackServer implements AsyncDisposable {
   }
 
   /** `direct: false` has the app answer what the direct routes would. */
-  static async open(options: { delivery?: Delivery; direct?: boolean } = {}): Promise<PlaybackServer> {
+  static async open(
+    options: { delivery?: Delivery; direct?: boolean; anonymousRead?: boolean } = {},
+  ): Promise<PlaybackServer> {
     const opened = new PlaybackServer();
-    await opened.#listen(options.delivery ?? 'proxy', options.direct ?? true);
+    const { delivery = 'proxy', direct = true, anonymousRead = true } = options;
+    await opened.#listen(delivery, direct, anonymousRead);
     return opened;
   }
 
@@ -125,7 +128,7 @@ export class PlaybackServer implements AsyncDisposable {
     await this.#server[Symbol.asyncDispose]();
   }
 
-  async #listen(delivery: Delivery, isDirect: boolean): Promise<void> {
+  async #listen(delivery: Delivery, isDirect: boolean, anonymousRead: boolean): Promise<void> {
     const clock = { ...systemClock, nowMs: () => this.nowMs, monotonicMs: () => this.monotonicMs };
     const publicUrls = new Map([['http://n0', 'https://public.example']]);
     const urls = new SliceUrls({ placement: this.nodes, key: this.key, publicUrls, clock });
@@ -144,11 +147,12 @@ export class PlaybackServer implements AsyncDisposable {
         },
         admitGuest: (scope, target) => grants.admit(scope, target),
       },
-      anonymousRead: true,
+      anonymousRead,
     });
     const deps: PlaybackRoutesDeps = {
       service: new PlaybackService({
         ...{ catalog: this.catalog, recipes: new RecipeBook(this.catalog, this.store), urls, delivery },
+        anonymousRead,
       }),
       videos: {
         cachedContent: () => undefined,

@@ -42,6 +42,7 @@ export class TranscodeWorld {
   readonly service: WorkerService;
   readonly worker = { id: uuidv7(), name: 'worker-of-the-tests', concurrency: 1 };
   readonly #database: DatabaseHandle;
+  readonly #outputs: OutputRepository;
   /** The next addition is cut after so many bytes. */
   cutAfterBytes = Number.POSITIVE_INFINITY;
 
@@ -61,6 +62,7 @@ export class TranscodeWorld {
     this.media = new MediaRepository(kysely);
     this.jobs = new JobRepository(kysely);
     const outputs = new OutputRepository(kysely);
+    this.#outputs = outputs;
     const tasks = new TaskRepository(kysely, { leaseMs });
     const { jobs, media, renditions, videos } = this;
     const progress = new JobProgress({ jobs, media, renditions, videos, onEvent });
@@ -223,6 +225,21 @@ export class TranscodeWorld {
       await this.service.complete(lease, await this.resultOf(lease));
     }
     return kinds;
+  }
+
+  /** What one task has written cannot be given up any more, as long as nobody mends it. */
+  failTasksOf(taskId: string): { readonly mend: () => void } {
+    const outputs = this.#outputs;
+    const abandon = outputs.abandon.bind(outputs);
+    outputs.abandon = async (transaction, taskIds) => {
+      if (taskIds.includes(taskId)) throw new Error('the row is damaged');
+      await abandon(transaction, taskIds);
+    };
+    return {
+      mend: () => {
+        outputs.abandon = abandon;
+      },
+    };
   }
 
   async statusOf(videoId: string) {
