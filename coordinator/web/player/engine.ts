@@ -10,8 +10,8 @@ export interface Quality {
 export interface Sources {
   /** The playlists of all qualities; null when there are none yet. */
   readonly playlist: string | null;
-  /** The file as it was uploaded. */
-  readonly file: string;
+  /** The file as it was uploaded; null when it was not kept. */
+  readonly file: string | null;
 }
 
 export type EngineState =
@@ -141,8 +141,13 @@ export class Engine {
   }
 
   #playFile(atS: number): void {
+    const { file } = this.#sources;
+    if (file === null) {
+      this.state.value = 'unplayable';
+      return;
+    }
     this.kind.value = 'file';
-    this.#load(this.#sources.file, atS);
+    this.#load(file, atS);
   }
 
   #load(url: string, atS: number): void {

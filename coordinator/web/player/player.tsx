@@ -157,7 +157,7 @@ function useKeys(onCommand: (command: Command) => void): void {
 interface OverlayProps {
   readonly state: EngineState;
   readonly playback: Playback;
-  readonly file: string;
+  readonly file: string | null;
   readonly onToggle: () => void;
 }
 
@@ -168,9 +168,11 @@ function Overlay({ state, playback, file, onToggle }: OverlayProps) {
     return (
       <div class="player-problem" role="alert">
         <p>{t(state === 'failed' ? 'playerFailed' : 'playerUnplayable')}</p>
-        <a class="button button-plain" href={`${file}?download=1`} download>
-          {t('download')}
-        </a>
+        {file !== null && (
+          <a class="button button-plain" href={`${file}?download=1`} download>
+            {t('download')}
+          </a>
+        )}
       </div>
     );
   }

@@ -99,7 +99,11 @@ export function LinksDialog({ video: { id, title, visibility }, onClose }: Links
           </div>
         ) : (
           <>
-            <CopyField label={t('signedLink')} value={new URL(signed.value.url, location.href).href} />
+            <CopyField
+              label={t('signedLink')}
+              // Of a video whose file was not kept, its playlist.
+              value={new URL(signed.value.url ?? signed.value.hls ?? '', location.href).href}
+            />
             <p class="quiet">{t('validUntil', { time: formatDateTime(signed.value.expiresAt) })}</p>
           </>
         )}

@@ -41,9 +41,11 @@ export function WatchPage({ id = '' }: { readonly id?: string }) {
         {isUnplayable ? (
           <div class="player player-none">
             <Empty icon="warning" title={t('unplayable')} text={media.reason ?? t('playerUnplayable')}>
-              <a class="button button-plain" href={`${video.links.content}?download=1`} download>
-                {t('download')}
-              </a>
+              {video.links.content !== null && (
+                <a class="button button-plain" href={`${video.links.content}?download=1`} download>
+                  {t('download')}
+                </a>
+              )}
             </Empty>
           </div>
         ) : (
@@ -99,10 +101,12 @@ function VideoText({ video, attachments, atS }: VideoTextProps) {
         <h1 dir="auto">{title}</h1>
         <div class="watch-actions">
           <ShareButton video={video} atS={atS} />
-          <a class="button button-plain" href={`${links.content}?download=1`} download>
-            <Icon name="file" size={18} />
-            {t('download')}
-          </a>
+          {links.content !== null && (
+            <a class="button button-plain" href={`${links.content}?download=1`} download>
+              <Icon name="file" size={18} />
+              {t('download')}
+            </a>
+          )}
           {isMine && (
             <Link class="button button-plain" href={pathOf('libraryVideo', { id })}>
               <Icon name="edit" size={18} />
