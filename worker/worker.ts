@@ -200,7 +200,7 @@ export class Worker implements AsyncDisposable {
         if (signal.aborted) return;
         try {
           // A coordinator that says nothing is not waited for: by another connection there may be another one.
-          const enough = AbortSignal.any([signal, AbortSignal.timeout(heartbeatMs)]);
+          const enough = AbortSignal.any([signal, AbortSignal.timeout(2 * heartbeatMs)]);
           const { sourceUrl } = await this.#client.heartbeat(name, share, enough);
           child.tell({ type: 'source', sourceUrl });
           if (hasFailed) log.info('heartbeats arrive again');
