@@ -19,7 +19,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**', 'data/**'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    // One more than there are cores: tests with processes wait for these.
+    maxWorkers: 3,
     sequence: { sequencer: ClustersFirst },
   },
 });
