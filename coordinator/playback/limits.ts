@@ -19,11 +19,6 @@ export const RECIPE_PAGE_BYTES = 64 * 1024;
 /** No encoder writes a longer one within the bounds of `recipe.ts`. */
 export const RECIPE_BYTES_MAX = 2 * MIB;
 
-/**
- * Ranges of a source with no more than this between them are read as one, and what lies between is dropped: nodes read
- * and verify whole blocks anyway, and a request costs more than that many bytes.
- */
-export const GAP_BYTES_MAX = 64 * 1024;
 /** While so little is being sent, the next range is asked for already. */
 export const READ_AHEAD_BYTES = MIB;
 

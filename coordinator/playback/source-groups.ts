@@ -1,5 +1,4 @@
-import type { SourceRange } from '../../lib/worker-api/recipe.ts';
-import { GAP_BYTES_MAX } from './limits.ts';
+import { RECIPE_GAP_BYTES_MAX, type SourceRange } from '../../lib/worker-api/recipe.ts';
 
 /** Ranges of a source that are read as one. */
 export interface SourceGroup {
@@ -35,7 +34,7 @@ export function groupsOf(ranges: readonly SourceRange[], skip: number, length: n
     const offset = range.offset + skipped;
     const group = groups.at(-1);
     const gap = group === undefined ? -1 : offset - group.last - 1;
-    if (group === undefined || gap < 0 || gap > GAP_BYTES_MAX) {
+    if (group === undefined || gap < 0 || gap > RECIPE_GAP_BYTES_MAX) {
       groups.push({
         first: offset,
         last: offset + taken - 1,

@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
+import { RECIPE_GAP_BYTES_MAX } from '../../lib/worker-api/recipe.ts';
 import type { ObjectStore } from '../chunks/object-store.ts';
 import { Random } from '../rebalance/test-support/random.ts';
 import { MemoryObjectStore } from '../videos/test-support/memory-objects.ts';
-import { GAP_BYTES_MAX } from './limits.ts';
 import { MemoryReading } from './memory-reading.ts';
 import { groupsOf, isSolid } from './source-groups.ts';
 import { manifestOf, noise, randomRanges } from './test-support/made-renditions.ts';
@@ -78,7 +78,7 @@ describe(`segments made of a source, seed ${SEED}`, () => {
         let at = group.first;
         for (const range of group.ranges) {
           expect(range.offset - at).toBeGreaterThanOrEqual(0);
-          expect(range.offset - at).toBeLessThanOrEqual(GAP_BYTES_MAX);
+          expect(range.offset - at).toBeLessThanOrEqual(RECIPE_GAP_BYTES_MAX);
           at = range.offset + range.length;
         }
         expect(at).toBe(group.last + 1);

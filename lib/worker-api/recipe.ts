@@ -16,6 +16,13 @@ export interface SourceRange {
 
 /** More would read the source in crumbs. */
 export const RECIPE_RANGES_MAX = 4096;
+/**
+ * Ranges with no more than this between them are read as one, and what lies between is dropped: nodes read and verify whole
+ * blocks anyway, and a request costs more than that many bytes.
+ */
+export const RECIPE_GAP_BYTES_MAX = 64 * 1024;
+/** Readings that a segment may take in that way. */
+export const RECIPE_READINGS_MAX = 512;
 export const RECIPE_HEADER_BYTES_MAX = 1024 * 1024;
 /** Where the last range may end: a petabyte, so that differences of offsets stay exact numbers. */
 const RANGE_END_MAX = 2 ** 50;

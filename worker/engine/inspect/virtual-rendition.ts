@@ -1,6 +1,8 @@
 import {
   encodeRecipe,
+  RECIPE_GAP_BYTES_MAX,
   RECIPE_RANGES_MAX,
+  RECIPE_READINGS_MAX,
   RECIPE_SERVED_BYTES_MAX,
   type SourceRange,
   servedLengthOf,
@@ -40,17 +42,21 @@ export function isServable({ table, samples }: Pick<VirtualRendition, 'table' | 
   for (let segment = 0; segment + 1 < samples.length; segment++) {
     if (samples[segment + 1]! - samples[segment]! > SEGMENT_SAMPLES_MAX) return false;
     let ranges = 0;
+    let readings = 0;
     let bytes = 0;
-    let end = -1;
+    let end = Number.NEGATIVE_INFINITY;
     for (let sample = samples[segment]!; sample < samples[segment + 1]!; sample++) {
       const size = table.sizes[sample]!;
       if (size === 0) return false;
-      if (table.offsets[sample] !== end) ranges += 1;
+      const gap = table.offsets[sample]! - end;
+      if (gap !== 0) ranges += 1;
+      if (gap < 0 || gap > RECIPE_GAP_BYTES_MAX) readings += 1;
       end = table.offsets[sample]! + size;
       bytes += size;
     }
     // Headers are left a share of the bytes that no real one reaches.
-    if (ranges > RECIPE_RANGES_MAX || bytes > RECIPE_SERVED_BYTES_MAX / 2) return false;
+    if (ranges > RECIPE_RANGES_MAX || readings > RECIPE_READINGS_MAX) return false;
+    if (bytes > RECIPE_SERVED_BYTES_MAX / 2) return false;
   }
   return true;
 }
