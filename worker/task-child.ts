@@ -13,7 +13,9 @@ const PAGE_BYTES = 4096;
 const LAST_WORDS_MAX = 2000;
 
 /** Of the worker's environment. By the certificates it trusts the coordinator that its worker trusts. */
-const PASSED_VARIABLES = ['PATH', 'HOME', 'TZ', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
+const PASSED_VARIABLES = [
+  ...['PATH', 'HOME', 'TZ', 'NODE_COMPILE_CACHE', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
+];
 
 export interface ChildLimits {
   /** Memory that is resident, bytes. */

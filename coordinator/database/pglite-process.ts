@@ -43,7 +43,7 @@ export class PgliteProcess {
   constructor({ entry = ENTRY, logger, ...given }: PgliteProcessOptions) {
     // Neither what this process was started with (a debugger's port, a profiler) nor its secrets are for the other.
     const child = spawn(process.execPath, [fileURLToPath(entry), ...formatArguments(given)], {
-      env: process.env.TZ === undefined ? {} : { TZ: process.env.TZ },
+      env: passedOn(),
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
@@ -98,4 +98,10 @@ export class PgliteProcess {
       cause: new Error(this.#lastLines.join('\n')),
     });
   }
+}
+
+/** Of this process's environment, what the child shall have. */
+function passedOn(): Record<string, string> {
+  const { TZ, NODE_COMPILE_CACHE } = process.env;
+  return { ...(TZ !== undefined && { TZ }), ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) };
 }
