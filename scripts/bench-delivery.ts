@@ -1,7 +1,7 @@
 /**
  * What segments cost the coordinator, its CPU seconds a GB, in one run: by redirect and made of the source beside those that pass it,
  * and these beside plain reads of the video's bytes:
- * `node scripts/bench-delivery.ts [--rounds 3] [--segment 4700000] [--connections 8] [--json FILE] [--dir DIRECTORY]`.
+ * `node scripts/bench-delivery.ts [--rounds 3] [--segment 2500000] [--connections 8] [--json FILE] [--dir DIRECTORY]`.
  *
  * Of the segments by redirect every tenth is fetched from its node: what nodes and clients take does not count here, and all of them
  * would take the cores of a small machine from the coordinator, which then answers out of cold caches.
@@ -279,7 +279,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     // 7.5 s of 5 Mbit/s: what encoders put between keyframes unless they are told, at 1080p.
-    segment: { type: 'string', default: '4700000' },
+    segment: { type: 'string', default: '2500000' },
     connections: { type: 'string', default: '8' },
     json: { type: 'string' },
     dir: { type: 'string', default: DEFAULT_DIRECTORY },
