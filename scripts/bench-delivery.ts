@@ -278,7 +278,7 @@ function report(rounds: readonly Round[], idleShare: number, segmentBytes: numbe
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
-    // 7.5 s of 5 Mbit/s: what encoders put between keyframes unless they are told, at 1080p.
+    // 4 s of 5 Mbit/s.
     segment: { type: 'string', default: '2500000' },
     connections: { type: 'string', default: '8' },
     json: { type: 'string' },
