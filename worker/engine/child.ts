@@ -38,7 +38,7 @@ async function perform(message: ToChild & { type: 'task' }): Promise<void> {
   await using client = new CoordinatorClient({ url: coordinatorUrl, token });
   const lease = { taskId: task.taskId, fence };
   const { signal } = new AbortController();
-  let saidAtMs = 0;
+  let saidAtMs = Number.NEGATIVE_INFINITY;
   const context: TaskContext = {
     source: new HttpSource({ client, sizeBytes: task.sourceBytes, url: () => sourceUrl, signal }),
     openOutput: async (name, contentType) => {
