@@ -26,8 +26,6 @@ export const PROGRESS_INTERVAL_MS = 250;
 export const WATCH_INTERVAL_MS = 250;
 /** Tasks that one child does before another takes its place. */
 export const CHILD_TASKS_MAX = 50;
-/** A child that is asked to end has so long. */
-export const CHILD_END_MS = 2000;
 /** How long a child may take to start. */
 export const CHILD_START_MS = 60_000;
 /** Before another child is started in place of one that did not come up. */

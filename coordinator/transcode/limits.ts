@@ -12,8 +12,6 @@ export const ATTEMPTS_MAX = 4;
 /** Before the second attempt; four times as long before each further one. */
 export const RETRY_DELAY_MS = 2000;
 
-/** How long a worker's request for work is held while there is none. */
-export const LEASE_WAIT_MAX_MS = 25_000;
 /** Requests for work that may wait here at a time. */
 export const LEASES_WAITING_MAX = 1000;
 /** How long the address of a source is good; a heartbeat brings another one in time. */

@@ -29,7 +29,6 @@ export const nodeEventDataSchema = z.object({
   zone: z.string(),
   reason: z.string().nullable().describe('Of `node.down`: what went wrong.'),
 });
-export type NodeEventData = z.infer<typeof nodeEventDataSchema>;
 
 export const testEventDataSchema = z.object({ webhookId: z.uuid() });
 
