@@ -23,6 +23,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    globalSetup: 'tests/support/scratch-directory.ts',
     sequence: { sequencer: ClustersFirst },
   },
 });

@@ -37,6 +37,8 @@ import { formatReport } from './recovery-report.ts';
 const STORAGE_NODE = fileURLToPath(new URL('../storage-node/main.ts', import.meta.url));
 const CONNECT_TIMEOUT_MS = 5000;
 const PROGRESS_INTERVAL_MS = 1000;
+/** A coordinator that was stopped a moment ago may still be closing the database; one that runs is found out soon. */
+const DATABASE_WAIT_MS = 5000;
 
 const PHASES: Record<RecoveryProgress['phase'], string> = {
   listing: 'listing the storage nodes: chunk copies',
@@ -97,7 +99,9 @@ async function recover(settings: RecoverySettings, signal: AbortSignal): Promise
   await using stack = new AsyncDisposableStack();
   const { databaseDir, databaseUrl, secret, dryRun, doubtful, damaged } = settings;
   const logger = createLogger({ name: 'recovery', level: 'error' });
-  const database = stack.use(await openDatabase({ dataDir: databaseDir, databaseUrl, logger }));
+  const database = stack.use(
+    await openDatabase({ dataDir: databaseDir, databaseUrl, logger, startWaitMs: DATABASE_WAIT_MS }),
+  );
   const nodes = settings.startNodes ? await startNodes(stack, settings, signal) : settings.nodes;
   const signingKey = deriveKey(secret, 'storage-node');
   const dispatcher = stack.adopt(new Agent({ connectTimeout: CONNECT_TIMEOUT_MS }), (agent) =>

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { copyEmptyPglite } from '../coordinator/database/test-support/pglite-template.ts';
+import { copyMigratedPglite } from '../coordinator/database/test-support/pglite-template.ts';
 import type { RecoveryReport } from '../coordinator/recovery/report.ts';
 import { sha256, TestCluster } from './support/test-cluster.ts';
 
@@ -57,7 +57,7 @@ const describeAll = async () => {
 async function loseDatabase({ isMade = true } = {}): Promise<void> {
   await cluster.cluster.coordinator.stop();
   await rm(databaseDir(), { recursive: true });
-  if (isMade) await copyEmptyPglite(databaseDir());
+  if (isMade) await copyMigratedPglite(databaseDir());
 }
 
 async function edit(id: string, changes: Record<string, string>): Promise<void> {

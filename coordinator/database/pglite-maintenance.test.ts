@@ -7,14 +7,14 @@ import { systemClock } from '../../lib/clock/clock.ts';
 import { type DatabaseHandle, openDatabase } from './database.ts';
 import { PgliteMaintenance } from './pglite-maintenance.ts';
 import { silentLogger as logger, UNSYNCED_PGLITE } from './test-support/engines.ts';
-import { copyEmptyPglite } from './test-support/pglite-template.ts';
+import { copyMigratedPglite } from './test-support/pglite-template.ts';
 
 let dataDir: string;
 let handle: DatabaseHandle;
 let maintenance: PgliteMaintenance;
 beforeAll(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
-  await copyEmptyPglite(dataDir);
+  await copyMigratedPglite(dataDir);
   // Nothing here depends on the disk.
   handle = await openDatabase({ dataDir, logger, pgliteEntry: UNSYNCED_PGLITE });
   await anew();

@@ -8,7 +8,7 @@ import { type DatabaseHandle, openDatabase } from './database.ts';
 import { PREPARED_STATEMENTS_MAX } from './limits.ts';
 import { silentLogger as logger, UNSYNCED_PGLITE } from './test-support/engines.ts';
 import { pglitePid } from './test-support/pglite-pid.ts';
-import { copyEmptyPglite } from './test-support/pglite-template.ts';
+import { copyMigratedPglite } from './test-support/pglite-template.ts';
 
 const FRAGILE_PGLITE = new URL('./test-support/fragile-pglite.ts', import.meta.url);
 const unavailable = { code: 'database_unavailable', retryable: true };
@@ -16,7 +16,7 @@ const unavailable = { code: 'database_unavailable', retryable: true };
 let dataDir: string;
 beforeEach(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
-  await copyEmptyPglite(dataDir);
+  await copyMigratedPglite(dataDir);
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
@@ -44,7 +44,7 @@ describe('users of the one session', () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 5);
     const startMs = performance.now();
-    await sql`select count(*) from generate_series(1, 2000000) as number where number % 7 = 3`.execute(
+    await sql`select count(*) from generate_series(1, 500000) as number where number % 7 = 3`.execute(
       handle.kysely,
     );
     const tookMs = performance.now() - startMs;

@@ -11,7 +11,7 @@ import { openDatabase } from './database.ts';
 import { openPglite } from './pglite.ts';
 import { PgliteProcess } from './pglite-process.ts';
 import { isRunning, pglitePid } from './test-support/pglite-pid.ts';
-import { copyEmptyPglite } from './test-support/pglite-template.ts';
+import { copyMigratedPglite } from './test-support/pglite-template.ts';
 import { silentLogger as logger } from './test-support/silent-logger.ts';
 
 const CHILD = fileURLToPath(new URL('./test-support/insert-until-killed.ts', import.meta.url));
@@ -19,7 +19,7 @@ const CHILD = fileURLToPath(new URL('./test-support/insert-until-killed.ts', imp
 let dataDir: string;
 beforeEach(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), 'orbit-db-'));
-  await copyEmptyPglite(dataDir);
+  await copyMigratedPglite(dataDir);
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
