@@ -3,12 +3,14 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { copyMigratedPglite } from '../coordinator/database/test-support/pglite-template.ts';
 
 /** What `./run_app.sh` runs, as a terminal sees it: its output, its files, and what signals do to it. */
 
 const RUN_APP = join(import.meta.dirname, '../scripts/run-app.ts');
+/** A first start writes and syncs a new database, which takes a slow disk long. */
+const START_TIMEOUT_MS = 100_000;
 const TOKEN = /Admin token \(.*\): (orbitvids_\S+)/;
 
 interface App {
@@ -20,6 +22,8 @@ interface App {
   readonly ended: Promise<number | NodeJS.Signals | null>;
   readonly pids: number[];
 }
+
+vi.setConfig({ testTimeout: START_TIMEOUT_MS + 20_000 });
 
 let dataDir: string;
 let apps: App[];
@@ -58,15 +62,15 @@ async function startApp(environment: Record<string, string> = {}, ...flags: stri
   );
   const app: App = { child, port, output: () => output, ended, pids: [] };
   apps.push(app);
-  await expect.poll(() => output, { timeout: 50_000 }).toContain('OrbitVids is ready');
+  await expect.poll(() => output, { timeout: START_TIMEOUT_MS }).toContain('OrbitVids is ready');
   for (const name of ['coordinator', 'node-1']) app.pids.push(await loggedPid(name));
   return app;
 }
 
 /** With a database that is made already: the test of a first start is another one. */
-async function startPreparedApp(environment: Record<string, string> = {}): Promise<App> {
+async function startPreparedApp(environment: Record<string, string> = {}, ...flags: string[]): Promise<App> {
   await copyMigratedPglite(join(dataDir, 'coordinator'));
-  return await startApp(environment);
+  return await startApp(environment, ...flags);
 }
 
 /** The coordinator takes the port, the node the one after it. */
@@ -187,7 +191,7 @@ it('hands the coordinator every variable it knows, and the nodes the address to 
 });
 
 it('fills an empty catalog with a sample when it is asked to, once', async () => {
-  const app = await startApp({}, '--sample-catalog');
+  const app = await startPreparedApp({}, '--sample-catalog');
   await expect
     .poll(() => app.output(), { timeout: 20_000 })
     .toMatch(/sample catalog is loaded: 3\d\d\d movies/);
