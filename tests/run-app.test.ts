@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { copyMigratedPglite } from '../coordinator/database/test-support/pglite-template.ts';
 
 /** What `./run_app.sh` runs, as a terminal sees it: its output, its files, and what signals do to it. */
@@ -24,6 +24,7 @@ interface App {
 }
 
 vi.setConfig({ testTimeout: START_TIMEOUT_MS + 20_000 });
+afterAll(() => vi.resetConfig());
 
 let dataDir: string;
 let apps: App[];
