@@ -1,6 +1,6 @@
 /**
  * What transcoding costs, beside what it is compared with:
- * `node scripts/bench-transcode.ts [--source FILE] [--seconds 30] [--rounds 3] [--parts ladder,two-workers] [--json FILE] [--dir DIRECTORY]`.
+ * `node scripts/bench-transcode.ts [--source FILE] [--seconds 30] [--rounds 3] [--parts ladder,two-workers,quality] [--json FILE] [--dir DIRECTORY]`.
  *
  * Works on a 1080p film that Debian's ffmpeg makes of the source, or out of nothing. What is compared takes turns; medians.
  */
@@ -11,9 +11,10 @@ import { describeMachine, machineLine } from './bench/machine.ts';
 import { threeFigures } from './bench/statistics.ts';
 import { makeFilm } from './bench/transcode-film.ts';
 import { ladderPart } from './bench/transcode-ladder.ts';
+import { qualityPart } from './bench/transcode-quality.ts';
 import { twoWorkersPart } from './bench/transcode-two-workers.ts';
 
-const PARTS = [ladderPart, twoWorkersPart];
+const PARTS = [ladderPart, twoWorkersPart, qualityPart];
 
 const { values } = parseArgs({
   options: {

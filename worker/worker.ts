@@ -182,7 +182,9 @@ export class Worker implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof Refused) || isPassing(error) || error.code === 'lease_lost') throw error;
       const reason = `The coordinator does not take what was made: ${error.message}`.slice(0, 1000);
-      await this.#client.fail(name, { code: 'failed', reason, retryable: false });
+      // What was made is gone, because nobody could be told for so long; made again it is as good.
+      const retryable = error.code === 'upload_expired';
+      await this.#client.fail(name, { code: 'failed', reason, retryable });
     }
   }
 

@@ -1,5 +1,7 @@
+import { AppError } from '../../lib/errors/app-error.ts';
 import type { MadeAudio, MadeVideo, Piece, ResultOf, TaskResult } from '../../lib/worker-api/tasks.ts';
 import type { Transaction } from '../database/database.ts';
+import type { ErrorCode } from '../errors.ts';
 import { invalidRequest } from '../parse-fields.ts';
 import type { Rendition, RenditionOrigin, RenditionRepository } from '../renditions/rendition.ts';
 import type { Plan } from './job.ts';
@@ -21,7 +23,8 @@ export interface ResultCommitOptions {
 
 /**
  * Stores what a task has made, and queues what follows from it, inside the transaction that holds the task. Throws
- * `invalid_request` when the result is not what the task asked for; nothing of it may be committed then.
+ * `invalid_request` when the result is not what the task asked for, and `upload_expired` when an output was given up while
+ * its worker could not be heard; nothing of it may be committed then.
  */
 export class ResultCommit {
   readonly #options: ResultCommitOptions;
@@ -66,7 +69,8 @@ class Commit {
   readonly #transaction: Transaction;
   readonly #task: HeldTask;
   readonly #job: LockedJob;
-  readonly #outputs: Map<string, Output>;
+  readonly #outputs: ReadonlyMap<string, Output>;
+  readonly #taken = new Set<string>();
   readonly #at: Date;
 
   constructor(
@@ -222,10 +226,11 @@ class Commit {
   /** Each output is one piece or one picture. */
   #takeOutput(name: string): { readonly objectId: string; readonly size: number } {
     const output = this.#outputs.get(name);
-    if (output === undefined || output.size === 0) {
-      throw invalid('result', `there is no output ${name}, or nothing in it, or it is used twice`);
+    if (output === undefined) throw outputGone(name);
+    if (output.size === 0 || this.#taken.has(name)) {
+      throw invalid('result', `there is nothing in the output ${name}, or it is used twice`);
     }
-    this.#outputs.delete(name);
+    this.#taken.add(name);
     return output;
   }
 
@@ -239,6 +244,11 @@ class Commit {
     if (names.size < plan.renditions.length) throw invalid('result', 'two renditions have one name');
     await this.#options.enqueue(plan);
   }
+}
+
+/** Who could not be heard for longer than outputs are kept has made it for nothing, but did nothing wrong. */
+function outputGone(name: string): AppError {
+  return new AppError<ErrorCode>('upload_expired', `There is no output ${name}, or it was given up.`);
 }
 
 function isAscending(boundaries: readonly number[]): boolean {

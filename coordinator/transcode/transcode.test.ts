@@ -220,7 +220,6 @@ describe.each(ENGINES)('on %s', (engine) => {
       { ...good, videos: others },
       { ...good, videos: [first!, ...good.videos] },
       { ...good, videos: [{ ...first!, name: '9000p' }, ...others] },
-      { ...good, videos: withPiece({ output: 'nothing' }) },
       { ...good, videos: withPiece({ output: others[0]!.piece.output }) },
       { ...good, videos: withPiece({ durations: [4000], lengths: [40] }) },
       { ...good, videos: withPiece({ lengths: [10, 10, 10, 11] }) },
@@ -229,6 +228,8 @@ describe.each(ENGINES)('on %s', (engine) => {
       const parsed = resultSchema.parse(result);
       await expect(world.service.complete(lease, parsed)).rejects.toMatchObject({ code: 'invalid_request' });
     }
+    const without = resultSchema.parse({ ...good, videos: withPiece({ output: 'nothing' }) });
+    await expect(world.service.complete(lease, without)).rejects.toMatchObject({ code: 'upload_expired' });
     expect((await world.renditions.list(id)).map(({ name }) => name)).toEqual(['480p']);
     await world.service.complete(lease, good);
     expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
@@ -350,6 +351,21 @@ describe.each(ENGINES)('on %s', (engine) => {
     await makeDue();
     expect((await world.leaseOf('inspect')).task.videoId).toBe(stuck);
     await world.kysely.deleteFrom('transcode_jobs').execute();
+  });
+
+  test('outputs that were given up while their worker could not be heard are made again', async () => {
+    const id = await world.addVideo();
+    await world.inspect({ isPlayable: true });
+    const lease = await world.leaseOf('pictures');
+    const result = await world.resultOf(lease);
+    // The sweep of what nobody has kept.
+    await world.kysely.deleteFrom('objects').where('state', '=', 'open').execute();
+    await expect(world.service.complete(lease, result)).rejects.toMatchObject({ code: 'upload_expired' });
+    await world.service.fail(lease, { code: 'failed', reason: 'It is gone.', retryable: true });
+    await expect(world.service.complete(lease, result)).rejects.toMatchObject({ code: 'lease_lost' });
+    await makeDue();
+    await world.work();
+    expect(await world.statusOf(id)).toMatchObject({ status: 'ready' });
   });
 
   test('with a video go its jobs; whoever works on it can commit nothing', async () => {

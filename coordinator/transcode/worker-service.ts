@@ -188,7 +188,10 @@ export class WorkerService implements AsyncDisposable {
     return size;
   }
 
-  /** Commits what the task has made, all of it or nothing; may be repeated. Throws `lease_lost` or `invalid_request`. */
+  /**
+   * Commits what the task has made, all of it or nothing; may be repeated. Throws `lease_lost`, `invalid_request`, or
+   * `upload_expired`: then it has to be made again.
+   */
   async complete(lease: LeaseName, result: TaskResult): Promise<void> {
     const { results, progress, inTransaction, clock } = this.#options;
     await inTransaction(async (transaction) => {

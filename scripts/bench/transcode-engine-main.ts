@@ -1,20 +1,21 @@
 /**
  * Does transcode tasks one after another as a worker's child process does, with the source in a file and the outputs going
- * to files: `node transcode-engine-main.ts SOURCE OUTPUT_DIRECTORY TASKS.json CORES`. Prints the results, a line each.
+ * to files: `node transcode-engine-main.ts SOURCE OUTPUT_DIRECTORY CORES`. Takes tasks from its parent, and says what came
+ * of each, and the CPU time that the process has taken by then.
  */
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { taskSchema } from '../../lib/worker-api/tasks.ts';
+import type { Task } from '../../lib/worker-api/tasks.ts';
 import { runTask } from '../../worker/engine/run-task.ts';
 import { fileSource } from '../../worker/engine/testing/memory-context.ts';
 import type { TaskContext } from '../../worker/task-context.ts';
+import type { FromEngine } from './transcode-engine.ts';
 
-const [sourcePath, directory, tasksPath, cores] = process.argv.slice(2) as [string, string, string, string];
-const tasks = z.array(taskSchema).parse(JSON.parse(readFileSync(tasksPath, 'utf8')));
-await using source = await fileSource(sourcePath);
-for (const task of tasks) {
-  const context: TaskContext = {
+const [sourcePath, directory, cores] = process.argv.slice(2) as [string, string, string];
+const source = await fileSource(sourcePath);
+
+function contextOf(task: Task): TaskContext {
+  return {
     source,
     cores: Number(cores),
     signal: new AbortController().signal,
@@ -30,5 +31,16 @@ for (const task of tasks) {
       };
     },
   };
-  process.stdout.write(`${JSON.stringify(await runTask(task, context))}\n`);
 }
+
+function say(message: FromEngine): void {
+  process.send!(message);
+}
+
+process.on('message', async (task: Task) => {
+  const result = await runTask(task, contextOf(task));
+  const { user, system } = process.cpuUsage();
+  say({ result, cpuSeconds: (user + system) / 1e6 });
+});
+process.once('disconnect', () => process.exit(0));
+say('ready');

@@ -1,22 +1,26 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Task } from '../../lib/worker-api/tasks.ts';
-import { BUFFER_SECONDS } from '../../worker/engine/encode/x264-settings.ts';
+import { BUFFER_SECONDS, x264Parameters } from '../../worker/engine/encode/x264-settings.ts';
 import { say } from './bench-run.ts';
 import { median, threeFigures } from './statistics.ts';
 import { formatTable } from './text-table.ts';
-import { runTimed, type Timed } from './timed-command.ts';
+import { runTimed } from './timed-command.ts';
+import { type EnginesSample, inDirectory, runEngines } from './transcode-engine.ts';
 import type { TranscodeBench, TranscodePart } from './transcode-part.ts';
-import { AUDIO_BIT_RATE, audioTask, type FilmPlan, piecesOf, planFilm, RUNGS } from './transcode-tasks.ts';
+import {
+  AUDIO_BIT_RATE,
+  audioTask,
+  type FilmPlan,
+  piecesLine,
+  piecesOf,
+  planFilm,
+  RUNGS,
+} from './transcode-tasks.ts';
 
-const ENGINE_MAIN = join(import.meta.dirname, 'transcode-engine-main.ts');
+/** Pieces that the film is cut into for each core: the more, the less a core is left without one at the end. */
+const PIECES_A_CORE = 2;
 /** Hours that an hour of video takes in the system that is to be outdone. */
 const HOURS_AN_HOUR_TODAY = [1.25, 1.5] as const;
-
-interface Sample extends Timed {
-  readonly bytes: number;
-}
 
 /**
  * What the ladder costs beside one plain command of FFmpeg that decodes once and writes the same rungs with the same
@@ -27,47 +31,21 @@ export const ladderPart: TranscodePart = {
   async measure(bench) {
     const { film, rounds } = bench;
     const plan = await planFilm(film);
-    const slots = availableParallelism();
-    const ours: Sample[] = [];
-    const plain: Sample[] = [];
+    const cores = Array.from({ length: availableParallelism() }, () => undefined);
+    // In the order in which a coordinator lends them.
+    const tasks = [audioTask(plan), ...piecesOf(plan, cores.length * PIECES_A_CORE)];
+    say(piecesLine(plan, tasks));
+    const ours: EnginesSample[] = [];
+    const plain: EnginesSample[] = [];
     for (let round = 0; round < rounds; round += 1) {
       plain.push(await runPlain(bench, plan));
-      ours.push(await runWorker(bench, [...piecesOf(plan, slots), audioTask(plan)], slots));
+      ours.push(await runEngines(bench, tasks, cores));
     }
     return report(plan.probe.durationSeconds, film.sizeBytes, ours, plain);
   },
 };
 
-/** Does a task in a process like a worker's child, which may keep one core busy, or only the one that it is pinned to. */
-export async function runEngine(bench: TranscodeBench, task: Task, core?: number): Promise<Sample> {
-  const { run, film } = bench;
-  return inDirectory(run.directory, `engine-${task.taskId}`, (directory) => {
-    const tasksPath = join(run.directory, `${task.taskId}.json`);
-    writeFileSync(tasksPath, JSON.stringify([task]));
-    return runTimed(run, process.execPath, [ENGINE_MAIN, film.path, directory, tasksPath, '1'], core);
-  });
-}
-
-/** Does tasks as a worker does that takes as many at a time as the machine has cores. */
-async function runWorker(bench: TranscodeBench, tasks: readonly Task[], slots: number): Promise<Sample> {
-  const queue = [...tasks];
-  const done: Sample[] = [];
-  const start = performance.now();
-  await Promise.all(
-    Array.from({ length: slots }, async () => {
-      for (let task = queue.shift(); task !== undefined; task = queue.shift())
-        done.push(await runEngine(bench, task));
-    }),
-  );
-  return {
-    wallSeconds: (performance.now() - start) / 1000,
-    cpuSeconds: done.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
-    bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
-    output: '',
-  };
-}
-
-function runPlain({ run, film }: TranscodeBench, { plan }: FilmPlan): Promise<Sample> {
+function runPlain({ run, film }: TranscodeBench, { plan }: FilmPlan): Promise<EnginesSample> {
   const keyframes = plan.boundaries.slice(0, -1).map((tick) => (tick / plan.timescale).toFixed(6));
   return inDirectory(run.directory, 'plain', (directory) => {
     const split = `[0:v]split=${RUNGS.length}${RUNGS.map((_, index) => `[s${index}]`).join('')}`;
@@ -75,6 +53,7 @@ function runPlain({ run, film }: TranscodeBench, { plan }: FilmPlan): Promise<Sa
     const outputs = RUNGS.flatMap(({ crf, preset, bitRateMax, name }, index) =>
       [
         `-map [v${index}] -c:v libx264 -preset ${preset} -crf ${crf} -profile:v high -maxrate ${bitRateMax}`,
+        `-x264-params ${x264Parameters(preset)}`,
         `-bufsize ${bitRateMax * BUFFER_SECONDS} -g ${2 ** 30} -forced-idr 1 -force_key_frames ${keyframes.join(',')}`,
         `-movflags +frag_keyframe+empty_moov ${join(directory, `${name}.mp4`)}`,
       ].flatMap((part) => part.split(' ')),
@@ -94,25 +73,14 @@ function runPlain({ run, film }: TranscodeBench, { plan }: FilmPlan): Promise<Sa
   });
 }
 
-async function inDirectory(
-  parent: string,
-  name: string,
-  work: (directory: string) => Promise<Timed>,
-): Promise<Sample> {
-  const directory = join(parent, name);
-  mkdirSync(directory);
-  try {
-    const timed = await work(directory);
-    const bytes = readdirSync(directory).reduce((sum, file) => sum + statSync(join(directory, file)).size, 0);
-    return { ...timed, bytes };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
-function report(seconds: number, sourceBytes: number, ours: readonly Sample[], plain: readonly Sample[]) {
+function report(
+  seconds: number,
+  sourceBytes: number,
+  ours: readonly EnginesSample[],
+  plain: readonly EnginesSample[],
+) {
   const cpuRatio = median(ours.map(({ cpuSeconds }, index) => cpuSeconds / plain[index]!.cpuSeconds));
-  const row = (name: string, samples: readonly Sample[]) => {
+  const row = (name: string, samples: readonly EnginesSample[]) => {
     const wall = median(samples.map(({ wallSeconds }) => wallSeconds));
     return [
       name,

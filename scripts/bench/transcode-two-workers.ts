@@ -1,10 +1,10 @@
 import { say } from './bench-run.ts';
 import { median, threeFigures } from './statistics.ts';
-import { runEngine } from './transcode-ladder.ts';
-import type { TranscodeBench, TranscodePart } from './transcode-part.ts';
-import { type FilmPlan, piecesOf, planFilm } from './transcode-tasks.ts';
+import { runEngines } from './transcode-engine.ts';
+import type { TranscodePart } from './transcode-part.ts';
+import { piecesLine, piecesOf, planFilm } from './transcode-tasks.ts';
 
-/** Pieces that the title is cut into; each is a process of its own, as in a worker. */
+/** Pieces that the title is cut into. */
 const PIECES = 4;
 
 /** How much sooner two workers with a core each are done with one title than one worker with one core. */
@@ -12,11 +12,13 @@ export const twoWorkersPart: TranscodePart = {
   name: 'two-workers',
   async measure(bench) {
     const plan = await planFilm(bench.film);
+    const pieces = piecesOf(plan, PIECES);
+    say(piecesLine(plan, pieces));
     const speedUps: number[] = [];
     const walls: { readonly one: number; readonly two: number }[] = [];
     for (let round = 0; round < bench.rounds; round += 1) {
-      const one = await encodeWith(bench, plan, [0]);
-      const two = await encodeWith(bench, plan, [0, 1]);
+      const { wallSeconds: one } = await runEngines(bench, pieces, [0]);
+      const { wallSeconds: two } = await runEngines(bench, pieces, [0, 1]);
       walls.push({ one, two });
       speedUps.push(one / two);
     }
@@ -29,16 +31,3 @@ export const twoWorkersPart: TranscodePart = {
     return { oneWorkerSeconds: one, twoWorkersSeconds: two, speedUp };
   },
 };
-
-/** Seconds until workers on the given cores have taken all pieces, one after another each. */
-async function encodeWith(bench: TranscodeBench, plan: FilmPlan, cores: readonly number[]): Promise<number> {
-  const pieces = piecesOf(plan, PIECES);
-  const start = performance.now();
-  await Promise.all(
-    cores.map(async (core) => {
-      for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift())
-        await runEngine(bench, piece, core);
-    }),
-  );
-  return (performance.now() - start) / 1000;
-}

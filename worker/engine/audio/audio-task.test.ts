@@ -81,6 +81,21 @@ describe('sound', () => {
     expect(loudness(heard, 0.2, 1.8)).toBeGreaterThan(0.03);
   });
 
+  test('HE-AAC, whose frames are half of what is heard', async () => {
+    const clip = await makeClip({ video: null, audio: [{ sampleRate: 24_000 }] });
+    // The same frames as the core of HE-AAC at 48 kHz; nothing else of it has to be there (ISO 14496-3, 1.6.6).
+    const at = clip.indexOf(Buffer.from('131056e500', 'hex'));
+    clip.write('2b11880000', at, 'hex');
+    const { file, seconds } = await encodeAudio(clip, { plan: null });
+    const heard = await listen(file);
+    expect(heard).toMatchObject({ channels: 2, sampleRate: 48_000 });
+    expect(seconds.reduce((sum, each) => sum + each)).toBeCloseTo(2, 1);
+    expect(loudness(heard, 0.2, 1.8)).toBeGreaterThan(0.03);
+    const task = { kind: 'inspect' as const, taskId: '', videoId: '', sourceBytes: clip.length };
+    const inspected = await runTask(task, memoryContext(memorySource(clip)));
+    expect(inspected).toMatchObject({ audio: [{ format: { codecs: 'mp4a.40.5', sampleRate: 48_000 } }] });
+  });
+
   test('the track that was asked for, mixed down without going beyond full scale', async () => {
     const loud =
       'aformat=sample_fmts=fltp:channel_layouts=mono,volume=8,pan=5.1|c0=c0|c1=c0|c2=c0|c3=c0|c4=c0|c5=c0';

@@ -28,6 +28,14 @@ export function levelOf(rung: VideoRung, frameRate: number): number {
 }
 
 /**
+ * Parameters of x264 beyond the preset's. `superfast` searches less for motion, which is what saves time, and does not look
+ * ahead, which saves little: without it the same quality takes two fifths more bytes.
+ */
+export function x264Parameters(preset: string): string {
+  return preset === 'superfast' ? 'open-gop=0:mbtree=1:rc-lookahead=10' : 'open-gop=0';
+}
+
+/**
  * Options of libx264. Nothing here depends on the machine or the piece: all pieces of a rung begin with the same
  * initialization segment.
  */
@@ -42,6 +50,6 @@ export function x264Options(rung: VideoRung, frameRate: number): Record<string, 
     'forced-idr': '1',
     g: String(2 ** 30),
     // Lengths before each unit, as segments want them, and parameters apart.
-    'x264-params': 'annexb=0:open-gop=0',
+    'x264-params': `annexb=0:${x264Parameters(rung.preset)}`,
   };
 }

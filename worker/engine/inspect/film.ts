@@ -1,15 +1,15 @@
 import { type SourceReader, TaskFailure } from '../../task-context.ts';
 import { Mp4Error } from '../mp4/boxes.ts';
 import { CutOffError, findMoov } from '../mp4/find-moov.ts';
-import { MOVIE_SAMPLES_MAX } from '../mp4/limits.ts';
-import { type Movie, parseMovie, type Track } from '../mp4/movie.ts';
+import { EDITED_SAMPLES_MAX, MOVIE_SAMPLES_MAX } from '../mp4/limits.ts';
+import { EndlessEditsError, type Movie, parseMovie, type Track } from '../mp4/movie.ts';
 import {
   type PictureEntry,
   parsePictureEntry,
   parseSoundEntry,
   type SoundEntry,
 } from '../mp4/sample-entry.ts';
-import { countSamples, readSampleTable, type SampleTable } from '../mp4/sample-table.ts';
+import { countSamples, countTrackSamples, readSampleTable, type SampleTable } from '../mp4/sample-table.ts';
 import {
   cutAtFileEnd,
   cutAtMediaEnd,
@@ -49,7 +49,8 @@ export interface FilmSound {
 
 /**
  * Reads what a film's `moov` says. Null: it is of another format, has its samples in fragments, or is unusual in some way;
- * others may be able to read it. Rejects with a TaskFailure when it was cut off before it could say anything.
+ * others may be able to read it. Rejects with a TaskFailure when it was cut off before it could say anything, and when
+ * nobody should try to read it.
  */
 export async function readFilm(source: SourceReader): Promise<Film | null> {
   try {
@@ -62,6 +63,11 @@ export async function readFilm(source: SourceReader): Promise<Film | null> {
         'This video is not complete: it ends before the part that says where its pictures lie.',
         { cause: error },
       );
+    }
+    if (error instanceof EndlessEditsError) {
+      throw new TaskFailure('unplayable', 'This video is put together from too many parts.', {
+        cause: error,
+      });
     }
     if (error instanceof Mp4Error) return null;
     throw error;
@@ -84,6 +90,7 @@ export function readSoundTable(
 }
 
 function describeFilm(movie: Movie, fileBytes: number): Film | null {
+  refuseEndlessEdits(movie);
   if (movie.isFragmented || countSamples(movie) > MOVIE_SAMPLES_MAX) return null;
   const pictures = movie.tracks.find(({ handler }) => handler === 'vide');
   const sounds = movie.tracks.filter(({ handler }) => handler === 'soun');
@@ -98,6 +105,15 @@ function describeFilm(movie: Movie, fileBytes: number): Film | null {
       placement: placeTrack(movie, track),
     })),
   };
+}
+
+/** FFmpeg, which would read the film otherwise, makes a list of all samples of all edits first. */
+function refuseEndlessEdits({ view, tracks }: Movie): void {
+  const isEndless = tracks.some((track) => {
+    const parts = track.edits.filter(({ mediaTime }) => mediaTime >= 0).length;
+    return parts > 1 && parts * countTrackSamples(view, track) > EDITED_SAMPLES_MAX;
+  });
+  if (isEndless) throw new EndlessEditsError();
 }
 
 /** Sample entries of media that is encrypted (ISO 23001-7). */

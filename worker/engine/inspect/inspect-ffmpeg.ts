@@ -3,6 +3,7 @@ import { Packet } from 'node-av/lib';
 import type { ResultOf, SegmentPlan } from '../../../lib/worker-api/tasks.ts';
 import { type SourceReader, type TaskContext, TaskFailure } from '../../task-context.ts';
 import { type OpenSource, openSource } from '../libav/open-source.ts';
+import { refuseLargePictures } from '../libav/picture-size.ts';
 import { DURATION_SECONDS_MAX, END_SECONDS, TIMESCALE_MAX, TIMESCALE_MIN } from './limits.ts';
 import {
   frameRateOf,
@@ -22,7 +23,8 @@ export async function inspectByFfmpeg(
   mayCopyPictures: boolean,
 ): Promise<ResultOf<'inspect'>> {
   await using source = await openSource(livelySource(context), context.signal);
-  const durationSeconds = await measureDuration(source);
+  refuseLargePictures(source.video?.codecpar ?? null);
+  const durationSeconds = await measureDuration(source, context);
   const probe = probeSource(source, durationSeconds, context.source.sizeBytes);
   const { video, audio } = source;
   return {
@@ -60,7 +62,7 @@ function planOf({ video }: OpenSource, durationSeconds: number): SegmentPlan | n
  * When the last picture or sound has ended, seconds after time 0. What the file says of it is looked after: it may be cut
  * off, or know nothing, in which case all of it is read.
  */
-async function measureDuration(source: OpenSource): Promise<number> {
+async function measureDuration(source: OpenSource, context: TaskContext): Promise<number> {
   const { video, audio } = source;
   const first = video ?? audio[0]!;
   source.select(...(video === null ? [] : [video]), ...audio);
@@ -69,7 +71,7 @@ async function measureDuration(source: OpenSource): Promise<number> {
     const from = Math.floor((told - END_SECONDS) * TIMESCALE);
     await source.seek(first, source.timeline.fromTicks(from, TIMESCALE, first.timeBase));
   }
-  const last = await readToEnd(source);
+  const last = await readToEnd(source, context);
   const durationSeconds = last ?? told ?? 0;
   if (durationSeconds <= 0)
     throw new TaskFailure('unplayable', 'There is nothing in this file that could be shown.');
@@ -83,13 +85,15 @@ async function measureDuration(source: OpenSource): Promise<number> {
 }
 
 /** Null: there was no packet with a time. */
-async function readToEnd(source: OpenSource): Promise<number | null> {
+async function readToEnd(source: OpenSource, context: TaskContext): Promise<number | null> {
   const streams = source.video === null ? source.audio : [source.video, ...source.audio];
   const bases = new Map(streams.map(({ index, timeBase }) => [index, timeBase]));
   let end = -Infinity;
   using packet = new Packet();
   packet.alloc();
   while (await source.readPacket(packet)) {
+    // One that shows parts of itself over and over has more packets than bytes to be read.
+    context.progress(0.5);
     const base = bases.get(packet.streamIndex);
     const time = packet.pts === AV_NOPTS_VALUE ? packet.dts : packet.pts;
     if (base === undefined || time === AV_NOPTS_VALUE) continue;

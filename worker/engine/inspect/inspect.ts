@@ -8,6 +8,7 @@ import type {
 } from '../../../lib/worker-api/tasks.ts';
 import { type TaskContext, TaskFailure } from '../../task-context.ts';
 import { openSource } from '../libav/open-source.ts';
+import { refuseLargePictures } from '../libav/picture-size.ts';
 import { type Film, type FilmPictures, readFilm, readSoundTable } from './film.ts';
 import { inspectByFfmpeg } from './inspect-ffmpeg.ts';
 import { CUT_OFF_SECONDS_MIN, DURATION_SECONDS_MAX, TIMESCALE_MAX } from './limits.ts';
@@ -41,6 +42,7 @@ export async function inspect(_task: TaskOf<'inspect'>, context: TaskContext): P
   if (read.pictures !== null && read.pictures.placement === null) return inspectByFfmpeg(context, false);
 
   const { probe, hasSameTracks } = await probeFilm(read, context);
+  refuseLargePictures(probe.video);
   // What FFmpeg takes for no pictures, like those of chapters, is none.
   const film = probe.video === null ? { ...read, pictures: null } : read;
   context.signal.throwIfAborted();

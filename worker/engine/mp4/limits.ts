@@ -8,6 +8,8 @@ export const SAMPLES_MAX = 6_000_000;
 export const MOVIE_SAMPLES_MAX = 16_000_000;
 export const TRACKS_MAX = 64;
 export const EDITS_MAX = 1024;
+/** Samples of a track times the parts of it that are shown, where there are several: each may be nearly all of it. */
+export const EDITED_SAMPLES_MAX = 4_000_000;
 /** Of a codec's description, so that an initialization segment stays small. */
 export const SAMPLE_ENTRY_BYTES_MAX = 32 * 1024;
 /** Read at once. */

@@ -14,6 +14,13 @@ import {
 } from './boxes.ts';
 import { EDITS_MAX, TRACKS_MAX } from './limits.ts';
 
+/** Whoever follows the edits of a track is kept busy for longer than any film is worth. */
+export class EndlessEditsError extends Mp4Error {
+  constructor() {
+    super('too many edits');
+  }
+}
+
 /** What a `moov` says, as far as films need it; tables of samples are read by `readSampleTable`. */
 export interface Movie {
   readonly view: DataView;
@@ -62,7 +69,7 @@ export interface Edit {
   readonly isPlainRate: boolean;
 }
 
-/** Reads the content of a `moov`. Throws Mp4Error when it breaks the format. */
+/** Reads the content of a `moov`. Throws Mp4Error when it breaks the format, of its subclasses EndlessEditsError. */
 export function parseMovie(moov: Uint8Array): Movie {
   const view = new DataView(moov.buffer, moov.byteOffset, moov.byteLength);
   const boxes = boxesIn(view, 0, moov.length);
@@ -157,7 +164,7 @@ function readEdits(view: DataView, boxes: readonly Box[]): Edit[] {
   const isLong = fullBoxVersion(view, list) === 1;
   const entryBytes = isLong ? 20 : 12;
   const { count, start } = entryList(view, list, entryBytes);
-  if (count > EDITS_MAX) throw new Mp4Error(`${count} edits`);
+  if (count > EDITS_MAX) throw new EndlessEditsError();
   return Array.from({ length: count }, (_, index) => {
     const at = start + index * entryBytes;
     return {

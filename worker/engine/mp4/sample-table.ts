@@ -87,7 +87,8 @@ function checkCounts(view: DataView, track: Track): void {
   if (room < samples) throw new Mp4Error('chunks have fewer samples than there are');
 }
 
-function countTrackSamples(view: DataView, { tables }: Track): number {
+/** How many samples a track says it has. Throws Mp4Error when it does not say so. */
+export function countTrackSamples(view: DataView, { tables }: Track): number {
   const box = findBox(tables, 'stsz') ?? requireBox(tables, 'stz2');
   requireBytes(box, 12);
   return view.getUint32(box.start + 8);
