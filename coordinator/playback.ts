@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Hono } from 'hono';
 import type { Clock } from '../lib/clock/clock.ts';
 import type { DirectRoute } from '../lib/http/direct-routes.ts';
@@ -54,7 +55,10 @@ export async function openPlayback(stack: AsyncDisposableStack, parts: PlaybackP
   const catalog = new PlaybackCatalog(renditions);
   stack.defer(await database.notifications.subscribe(RENDITIONS_CHANNEL, (id) => catalog.invalidate(id)));
   stack.defer(database.notifications.onGap(() => catalog.invalidateAll()));
-  const urls = new SliceUrls({ placement, key: signingKey, publicUrls: config.NODE_PUBLIC_URLS, clock });
+  const urls = new SliceUrls({
+    ...{ placement, key: signingKey, publicUrls: config.NODE_PUBLIC_URLS, clock },
+    seed: randomInt(2 ** 32),
+  });
   const service = new PlaybackService({
     catalog,
     recipes: new RecipeBook(catalog, store),

@@ -90,6 +90,8 @@ export function createServerApp(options: ServerOptions): ServerApp {
 }
 
 function observeRequest(metrics: Metrics, method: string, outgoing: ServerResponse): void {
-  const endTimer = metrics.requestSeconds.startTimer({ method });
-  outgoing.once('close', () => endTimer({ status: outgoing.statusCode }));
+  const startedMs = performance.now();
+  outgoing.once('close', () =>
+    metrics.requestTimes.observe(method, outgoing.statusCode, (performance.now() - startedMs) / 1000),
+  );
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
+import type { Soon } from '../../lib/soon/soon.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { AccessTokens, VerifiedToken } from './access-tokens.ts';
 import { isAdminToken } from './admin-token.ts';
@@ -39,7 +40,7 @@ export class RequestAuthenticator implements Authenticator {
     this.identifyWorker = options.identifyWorker;
   }
 
-  identify({ method, headers }: Credentials): Principal | Promise<Principal> {
+  identify({ method, headers }: Credentials): Soon<Principal> {
     const bearer = bearerOf(headers.authorization);
     const token = bearer ?? accessTokenOf(headers.cookie);
     if (token === undefined) return NOBODY;
@@ -49,13 +50,16 @@ export class RequestAuthenticator implements Authenticator {
     return outdated === undefined ? this.#judge(token) : outdated.then(() => this.#judge(token));
   }
 
-  async admitGuest(scope: string, target: string): Promise<Principal | undefined> {
+  admitGuest(scope: string, target: string): Soon<Principal | undefined> {
     if (!carriesGrant(target)) return undefined;
-    await this.#options.state.current();
-    return this.#options.grants.admit(scope, target);
+    const { state, grants } = this.#options;
+    const outdated = state.current();
+    return outdated === undefined
+      ? grants.admit(scope, target)
+      : outdated.then(() => grants.admit(scope, target));
   }
 
-  #judge(token: string): Principal | Promise<Principal> {
+  #judge(token: string): Soon<Principal> {
     const verified = this.#verified.get(token);
     if (verified !== undefined && verified.expiresAtMs > this.#options.clock.nowMs()) {
       return this.#unrevoked(verified.principal);

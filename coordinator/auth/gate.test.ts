@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createProblemHandlers } from '../../lib/http/problem-handlers.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { statusOf } from '../errors.ts';
+import type { Operation } from './access.ts';
 import { bearerOf, type Credentials, Gate, invalidToken } from './gate.ts';
 import { mayChange, mayRead, NOBODY, OPERATOR, type Principal, type UserPrincipal } from './principal.ts';
 
@@ -38,6 +39,10 @@ function gateOf(anonymousRead = true): Gate {
   });
 }
 
+/** What is known at once, and what has to be waited for, in the same form. */
+const admit = async (gate: Gate, operation: Operation, credentials: Credentials) =>
+  await gate.admit(operation, credentials);
+
 const as = (who: string): Credentials => ({
   method: 'GET',
   target: '/',
@@ -60,7 +65,7 @@ describe('the gate', () => {
     ['GET /api/v1/videos/{id}', { wrong: 'unauthorized' }],
   ] as const)('%s', async (operation, expected) => {
     for (const [who, outcome] of Object.entries(expected)) {
-      const admitted = gateOf().admit(operation, as(who));
+      const admitted = admit(gateOf(), operation, as(who));
       if (outcome === true) await expect(admitted, who).resolves.toBeDefined();
       else await expect(admitted, who).rejects.toMatchObject({ code: outcome });
     }
@@ -68,10 +73,10 @@ describe('the gate', () => {
 
   test('without anonymous reading everybody needs an account', async () => {
     const gate = gateOf(false);
-    await expect(gate.admit('GET /api/v1/videos', as('nobody'))).rejects.toMatchObject({
+    await expect(admit(gate, 'GET /api/v1/videos', as('nobody'))).rejects.toMatchObject({
       code: 'unauthorized',
     });
-    await expect(gate.admit('GET /api/v1/videos', as('viewer'))).resolves.toBe(PRINCIPALS.viewer);
+    await expect(admit(gate, 'GET /api/v1/videos', as('viewer'))).resolves.toBe(PRINCIPALS.viewer);
   });
 
   test('a handler that is not in the table is open to nobody', async () => {
@@ -90,12 +95,10 @@ describe('the gate', () => {
 
   test('the challenge tells a missing token from a bad one', async () => {
     const challenge = (credentials: Credentials) =>
-      gateOf()
-        .admit('GET /api/v1/admin/nodes', credentials)
-        .then(
-          () => '',
-          (error) => error.details.headers['www-authenticate'],
-        );
+      admit(gateOf(), 'GET /api/v1/admin/nodes', credentials).then(
+        () => '',
+        (error) => error.details.headers['www-authenticate'],
+      );
     expect(await challenge(as('nobody'))).toBe('Bearer realm="orbitvids"');
     for (const authorization of ['', 'Bearer', 'Bearer a b', 'Basic eDp5', 'wrong']) {
       expect(await challenge({ ...as('nobody'), headers: { authorization } })).toContain(

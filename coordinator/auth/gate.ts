@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { AppError } from '../../lib/errors/app-error.ts';
+import { type Soon, whenThere } from '../../lib/soon/soon.ts';
 import type { ErrorCode } from '../errors.ts';
 import { methodsAt, OPERATIONS, type Operation, partsOf, type Rule, ruleOf } from './access.ts';
 import { isAdmin, NOBODY, NODE, type Principal, WORKER } from './principal.ts';
@@ -18,15 +19,12 @@ export interface Credentials {
 /** Says who makes a request. */
 export interface Authenticator {
   /**
-   * Resolves with nobody when there are no credentials. Rejects with `unauthorized` when there are some that are not
+   * Nobody when there are no credentials. Throws or rejects with `unauthorized` when there are some that are not
    * good, and with `database_unavailable` when that cannot be told now: nobody passes on trust.
    */
-  identify(credentials: Credentials): Principal | Promise<Principal>;
-  /** Whether a signed URL of that scope opens the target; undefined when it is none. Rejects like `identify`. */
-  admitGuest?(
-    scope: NonNullable<Rule['grant']>,
-    target: string,
-  ): Principal | undefined | Promise<Principal | undefined>;
+  identify(credentials: Credentials): Soon<Principal>;
+  /** Whether a signed URL of that scope opens the target; undefined when it is none. Fails like `identify`. */
+  admitGuest?(scope: NonNullable<Rule['grant']>, target: string): Soon<Principal | undefined>;
   /** Whether a storage node signed the request; undefined when nobody did. Throws `unauthorized` for a bad signature. */
   identifyNode?(method: string, target: string): boolean | undefined;
   /** Whether the Authorization header is a transcode worker's. */
@@ -54,24 +52,30 @@ export class Gate {
     this.#options = options;
   }
 
-  /** Who makes the request. Rejects with `unauthorized`, `forbidden` or `insufficient_scope` when it is not theirs to make. */
-  async admit(operation: Operation, credentials: Credentials): Promise<Principal> {
+  /**
+   * Who makes the request, at once if that is known. Throws or rejects with `unauthorized`, `forbidden` or
+   * `insufficient_scope` when it is not theirs to make.
+   */
+  admit(operation: Operation, credentials: Credentials): Soon<Principal> {
     const rule: Rule = ruleOf(operation);
-    const { authenticator } = this.#options;
     if (rule.who === 'anyone') return NOBODY;
-    if (rule.grant !== undefined) {
-      const guest = await authenticator.admitGuest?.(rule.grant, credentials.target);
-      if (guest !== undefined) return guest;
-    }
+    if (rule.grant === undefined) return this.#admitKnown(rule, credentials);
+    const guest = this.#options.authenticator.admitGuest?.(rule.grant, credentials.target);
+    return whenThere(guest, (admitted) => admitted ?? this.#admitKnown(rule, credentials));
+  }
+
+  #admitKnown(rule: Rule, credentials: Credentials): Soon<Principal> {
+    const { authenticator } = this.#options;
     if (rule.who === 'adminOrNode' && authenticator.identifyNode?.(credentials.method, credentials.target)) {
       return NODE;
     }
     if (rule.who === 'worker' && authenticator.identifyWorker?.(credentials.headers.authorization)) {
       return WORKER;
     }
-    const principal = await authenticator.identify(credentials);
-    this.#check(rule, principal);
-    return principal;
+    return whenThere(authenticator.identify(credentials), (principal) => {
+      this.#check(rule, principal);
+      return principal;
+    });
   }
 
   /**

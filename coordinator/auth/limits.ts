@@ -13,6 +13,8 @@ export const GRANT_LIFETIME_S_MAX = 86_400;
 export const GRANT_LIFETIME_S_DEFAULT = 21_600;
 /** Tokens whose signature is known to be good, about 1 KiB each. */
 export const VERIFIED_TOKENS_MAX = 20_000;
+/** The same for grants in addresses, about 1 KiB each; with more, all are forgotten, which costs an HMAC each. */
+export const OPENED_GRANTS_MAX = 8192;
 
 export const REFRESH_TOKEN_TTL_MS = 30 * 86_400_000;
 /** So long a used refresh token gets its successor once more: the answer that brought it may have been lost. */

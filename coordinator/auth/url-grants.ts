@@ -1,7 +1,16 @@
 import type { Clock } from '../../lib/clock/clock.ts';
+import type { AppError } from '../../lib/errors/app-error.ts';
 import { deriveKey, type SigningKey } from '../../lib/signing/signed-url.ts';
-import { GRANT_PARAMETER, signGrant, verifyGrant } from '../../lib/signing/url-grants.ts';
+import {
+  GRANT_PARAMETER,
+  judgeGrant,
+  keyIdOf,
+  openGrant,
+  signGrant,
+  type UrlGrant,
+} from '../../lib/signing/url-grants.ts';
 import { invalidToken } from './gate.ts';
+import { OPENED_GRANTS_MAX } from './limits.ts';
 import { GUEST, type Principal } from './principal.ts';
 import type { Revocations } from './revocations.ts';
 import type { KeyRing } from './signing-keys.ts';
@@ -14,6 +23,7 @@ export interface UrlGrantsOptions {
   readonly clock: Clock;
 }
 
+const PLAYBACK = '/api/v1/playback/';
 /** Where the grant is in the path: so addresses that are relative to such a one carry it as well. */
 const IN_PATH = /^\/api\/v1\/playback\/([^/?]+)(\/[^?]*)/;
 
@@ -25,14 +35,18 @@ export function withoutGrant(path: string): string {
 
 /** Cheap; what it is worth `UrlGrants.admit` says. */
 export function carriesGrant(target: string): boolean {
-  return target.includes(`${GRANT_PARAMETER}=`) || IN_PATH.test(target);
+  return target.startsWith(PLAYBACK) || target.includes(GRANT_IN_QUERY);
 }
+
+const GRANT_IN_QUERY = `${GRANT_PARAMETER}=`;
 
 /** Addresses that open something without an account, given out by those who may open it themselves. */
 export class UrlGrants {
   readonly #options: UrlGrantsOptions;
   /** Deriving a key costs more than using it. */
   readonly #derived = new Map<string, SigningKey>();
+  /** Good signatures. Everything else about a grant is asked each time: its key, expiry, path and issuer. */
+  readonly #opened = new Map<string, UrlGrant>();
 
   constructor(options: UrlGrantsOptions) {
     this.#options = options;
@@ -65,13 +79,24 @@ export class UrlGrants {
     if (asked === undefined) return undefined;
     const { path, value } = asked;
     const nowS = this.#options.clock.nowMs() / 1000;
-    const verdict = verifyGrant((id) => this.#keyOf(id), value, { scope, path, nowS });
-    if (!verdict.ok) throw invalidToken(`The signed address is not valid: ${verdict.reason}.`);
+    const verdict = judgeGrant(this.#open(value), { scope, path, nowS });
+    if (!verdict.ok) throw notValid(verdict.reason);
     const { issuer } = verdict.grant;
     if (issuer && this.#options.revocations.isRevoked({ ...issuer, sessionId: null })) {
       throw invalidToken('The signed address is not valid: whoever gave it may not any more.');
     }
     return GUEST;
+  }
+
+  /** A player shows the same grant for every segment. */
+  #open(value: string): UrlGrant {
+    const known = this.#opened.get(value);
+    if (known !== undefined && this.#options.keys.has(keyIdOf(value))) return known;
+    const verdict = openGrant((id) => this.#keyOf(id), value);
+    if (!verdict.ok) throw notValid(verdict.reason);
+    if (this.#opened.size >= OPENED_GRANTS_MAX) this.#opened.clear();
+    this.#opened.set(value, verdict.grant);
+    return verdict.grant;
   }
 
   #keyOf(id: string): SigningKey | undefined {
@@ -86,9 +111,13 @@ export class UrlGrants {
   }
 }
 
+function notValid(reason: string): AppError {
+  return invalidToken(`The signed address is not valid: ${reason}.`);
+}
+
 /** The grant that a target carries, and the path that it has to open: of a path with a grant in it, that without it. */
 function readTarget(target: string): { readonly path: string; readonly value: string } | undefined {
-  const inPath = IN_PATH.exec(target);
+  const inPath = target.startsWith(PLAYBACK) ? IN_PATH.exec(target) : null;
   if (inPath !== null) return { path: `/api/v1/videos${inPath[2]}`, value: inPath[1]! };
   const [path, query] = target.split('?', 2) as [string, string?];
   const value = query === undefined ? null : new URLSearchParams(query).get(GRANT_PARAMETER);

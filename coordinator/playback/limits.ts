@@ -24,9 +24,12 @@ export const READ_AHEAD_BYTES = MIB;
 
 /** How long the URL of a segment on a node is good at most; half of that at least. */
 export const SEGMENT_URL_LIFETIME_S = 120;
-/** A client that comes again for a segment within this time did not get it where it was sent. */
+/** Of which addresses are remembered, about 1 KiB each; with more, all are forgotten, which costs an HMAC each. */
+export const SIGNED_SEGMENTS_MAX = 8192;
+/** A viewer that comes again for a segment within this time did not get it where it was sent. */
 export const REDIRECT_MEMORY_MS = 30_000;
-export const REMEMBERED_REDIRECTS_MAX = 8192;
+/** About 50 bytes each: enough for 4,000 redirects a second. */
+export const REMEMBERED_REDIRECTS_MAX = 128 * 1024;
 /** So often a client is sent to another node for one segment; after that it gets the bytes here. */
 export const REDIRECTS_MAX = 2;
 

@@ -1,3 +1,4 @@
+import type { Soon } from '../../lib/soon/soon.ts';
 import { LoadingCache } from '../loading-cache.ts';
 import type { PictureFile, RenditionRepository } from '../renditions/rendition.ts';
 import { bitRatesOf } from './bit-rates.ts';
@@ -48,12 +49,12 @@ export class PlaybackCatalog {
   }
 
   /** Of a video that is there. Only a miss waits. */
-  playable(videoId: string): Playable | Promise<Playable> {
+  playable(videoId: string): Soon<Playable> {
     return this.#videos.peek(videoId) ?? (this.#videos.get(videoId) as Promise<Playable>);
   }
 
   /** Of a rendition that is ready, so that its table does not change any more; null when it is gone. */
-  table(renditionId: string): SegmentTable | Promise<SegmentTable | null> {
+  table(renditionId: string): Soon<SegmentTable | null> {
     return this.#tables.peek(renditionId) ?? this.#tables.get(renditionId);
   }
 

@@ -1,28 +1,50 @@
 import type { Clock } from '../../lib/clock/clock.ts';
+import { hashString } from '../../lib/hashring/xxhash32.ts';
 import { REDIRECT_MEMORY_MS, REMEMBERED_REDIRECTS_MAX } from './limits.ts';
 
+/** Who asks for a segment, as far as that can be told: many viewers may have one address, and one grant many players. */
+export interface Viewer {
+  readonly address: string;
+  /** What it shows: a user's id, a grant; or that it shows none. */
+  readonly credential: string;
+  readonly userAgent: string;
+}
+
 /**
- * How often something happened a moment ago that has a name. Two generations take turns: what happened is remembered for half of
- * `REDIRECT_MEMORY_MS` at least and all of it at most, or less when there is more than fits.
+ * How often a viewer was sent to a node for a segment a moment ago. Two generations take turns: a redirect is remembered for half
+ * of `REDIRECT_MEMORY_MS` at least and all of it at most, or less when there are more than fit.
+ *
+ * A viewer and a segment are remembered as 32 bits, so that neither long headers nor many viewers take memory. That two of
+ * `REMEMBERED_REDIRECTS_MAX` have the same happens once in 500,000 redirects, and leads to another node.
  */
 export class RecentRedirects {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  #now = new Map<string, number>();
-  #before = new Map<string, number>();
+  readonly #seed: number;
+  #now = new Map<number, number>();
+  #before = new Map<number, number>();
   #sinceMs = 0;
 
-  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+  /** Nobody is to know the seed, or they could choose a user agent that is taken for somebody else's. */
+  constructor(clock: Pick<Clock, 'monotonicMs'>, seed: number) {
     this.#clock = clock;
+    this.#seed = seed;
   }
 
-  count(name: string): number {
+  /** What stands for the viewer's wish for the segment in `count` and `add`. */
+  keyOf({ address, credential, userAgent }: Viewer, segment: string): number {
+    // Signed 32-bit numbers are no objects to V8.
+    const viewer = hashString(userAgent, hashString(credential, hashString(address, this.#seed)));
+    return hashString(segment, viewer) | 0;
+  }
+
+  count(key: number): number {
     this.#age();
-    return this.#now.get(name) ?? this.#before.get(name) ?? 0;
+    return this.#now.get(key) ?? this.#before.get(key) ?? 0;
   }
 
   /** Once more than `before` times. */
-  add(name: string, before: number): void {
-    this.#now.set(name, before + 1);
+  add(key: number, before: number): void {
+    this.#now.set(key, before + 1);
     if (this.#now.size >= REMEMBERED_REDIRECTS_MAX / 2) this.#turn();
   }
 

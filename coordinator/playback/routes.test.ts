@@ -261,8 +261,8 @@ describe.each([
   });
 
   describe('with delivery=redirect', () => {
-    const redirected = (number: number, address = '1.2.3.4') =>
-      server.get(segment(number, '?delivery=redirect'), { 'x-forwarded-for': address });
+    const redirected = (number: number, address = '1.2.3.4', headers: Record<string, string> = {}) =>
+      server.get(segment(number, '?delivery=redirect'), { 'x-forwarded-for': address, ...headers });
 
     test('a segment in one chunk is at a node, under an address that is good for a while', async () => {
       const { status, headers, body } = await redirected(0);
@@ -297,6 +297,34 @@ describe.each([
       expect((await redirected(0, '5.6.7.8')).status).toBe(307);
       server.monotonicMs += 31_000;
       expect((await redirected(0)).status).toBe(307);
+    });
+
+    test('viewers behind one address are told apart by what they show', async () => {
+      const first = { 'user-agent': 'a browser' };
+      const second = { 'user-agent': 'another browser' };
+      const signedIn = { ...first, authorization: `Bearer ${TOKEN}` };
+      const statuses: number[] = [];
+      for (const headers of [first, second, signedIn, first, second, signedIn]) {
+        statuses.push((await redirected(0, '1.2.3.4', headers)).status);
+      }
+      expect(statuses).toEqual([307, 307, 307, 307, 307, 307]);
+      expect((await redirected(0, '1.2.3.4', second)).status).toBe(200);
+      const issue = async () => {
+        server.nowMs += 1000;
+        const response = await fetch(`${server.url}/videos/${video.id}/playback-url`, {
+          ...{ method: 'POST', body: '{}' },
+          headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+        });
+        const { hls } = (await response.json()) as { hls: string };
+        return `${hls.replace('master.m3u8', `${made.id}/0.m4s`)}?delivery=redirect`;
+      };
+      const grants = [await issue(), await issue(), await issue()];
+      for (const path of [...grants, ...grants]) {
+        expect((await server.get(path, { 'x-forwarded-for': '1.2.3.4', ...first })).status).toBe(307);
+      }
+      for (const path of grants) {
+        expect((await server.get(path, { 'x-forwarded-for': '1.2.3.4', ...first })).status).toBe(200);
+      }
     });
 
     test('only owners that are up are named, by their addresses for clients; without any it comes from here', async () => {

@@ -1,14 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import { isAppError } from '../../lib/errors/app-error.ts';
 import type { DirectRoute } from '../../lib/http/direct-routes.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
+import { type Soon, whenThere } from '../../lib/soon/soon.ts';
 import { OPERATIONS, type Operation, partsOf } from '../auth/access.ts';
 import { addressOf } from '../auth/client-address.ts';
 import type { Credentials, Gate } from '../auth/gate.ts';
-import { mayRead, type Principal } from '../auth/principal.ts';
+import { mayRead, type Principal, userIdOf } from '../auth/principal.ts';
 import type { UrlGrants } from '../auth/url-grants.ts';
 import { readJsonFields } from '../json-body.ts';
 import { parseFields } from '../parse-fields.ts';
@@ -18,8 +19,9 @@ import { JSON_BODY_BYTES_MAX } from '../videos/limits.ts';
 import { type VideoService, videoNotFound } from '../videos/service.ts';
 import { linksOf } from './links.ts';
 import { parsePlaybackPath } from './paths.ts';
+import type { Viewer } from './recent-redirects.ts';
 import { deliveryQuerySchema, type PlaybackUrlJson, playbackSchema } from './schema.ts';
-import { type Delivery, nothingThere, type PlaybackService } from './service.ts';
+import { type Delivery, nothingThere, type PlaybackAnswer, type PlaybackService } from './service.ts';
 
 export interface PlaybackRoutesDeps {
   readonly service: PlaybackService;
@@ -56,20 +58,20 @@ const UUID = '[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}';
 export function createPlaybackDirectRoutes(deps: PlaybackRoutesDeps): DirectRoute[] {
   const base = deps.basePath.replaceAll(/[^\w/]/g, '\\$&');
   const kinds: readonly (readonly [string, Operation])[] = [
-    [`videos/(${UUID})/(hls/[^?]+|poster\\.jpg|preview\\.webp|storyboard[\\w.-]+)`, BELOW_VIDEO],
-    [`playback/[\\w.-]+/(${UUID})/([^?]+)`, WITH_GRANT],
+    [`videos/()(${UUID})/(hls/[^?]+|poster\\.jpg|preview\\.webp|storyboard[\\w.-]+)`, BELOW_VIDEO],
+    [`playback/([\\w.-]+)/(${UUID})/([^?]+)`, WITH_GRANT],
   ];
   return kinds.map(([path, operation]) => ({
     target: new RegExp(`^${base}/${path}(?:\\?(.*))?$`),
-    answer: async ({ incoming, outgoing, requestId, match }) => {
-      const [, id = '', rest = '', query] = match;
-      const admit = async () =>
-        await deps.gate.admit(operation, {
+    answer: ({ incoming, outgoing, requestId, match }) => {
+      const admit = () =>
+        deps.gate.admit(operation, {
           method: 'GET',
           target: incoming.url ?? '',
           headers: incoming.headers as Credentials['headers'],
         });
-      await send(deps, { incoming, outgoing, requestId, id, path: rest, query, admit });
+      const [, grant, id = '', path = '', query] = match;
+      return send(deps, { incoming, outgoing, requestId, grant, id, path, query, admit });
     },
   }));
 }
@@ -109,80 +111,117 @@ interface SendTarget {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly requestId: string | undefined;
+  /** In the path. */
+  readonly grant: string | undefined;
   /** Of the video, in any case of letters. */
   readonly id: string;
   /** Behind the video's own. */
   readonly path: string;
   readonly query: string | undefined;
-  readonly admit: () => Promise<Principal>;
+  readonly admit: () => Soon<Principal>;
 }
 
-/** What both ways lead to. Whoever may not have it is refused here. */
-async function send(deps: PlaybackRoutesDeps, request: SendTarget): Promise<void> {
-  const { incoming, outgoing, requestId, query } = request;
-  const { headers, socket } = incoming;
-  const cors = deps.cors.headersFor(headers.origin);
-  const id = request.id.toLowerCase();
+/** What both ways lead to. Whoever may not have it is refused here. A redirect that takes nothing but memory is sent at once. */
+function send(deps: PlaybackRoutesDeps, request: SendTarget): Soon<void> {
+  const cors = deps.cors.headersFor(request.incoming.headers.origin);
   try {
-    const principal = await request.admit();
-    const target = parsePlaybackPath(request.path);
-    if (target === undefined) throw nothingThere();
-    const delivery = query === undefined ? undefined : deliveryOf(query);
-    const video = deps.videos.cachedContent(id) ?? (await deps.videos.content(id));
-    if (!mayRead(principal, video.video)) throw videoNotFound(id);
-    const client = addressOf(socket.remoteAddress, headers['x-forwarded-for'] as string, deps.trustedProxies);
-    try {
-      const answer = await deps.service.answer(video, { target, delivery, client: client ?? '' });
-      if (answer.location !== undefined)
-        redirect(outgoing, answer.location, { ...cors, 'x-request-id': requestId });
-      else
-        await deps.responder.answer(answer.content, { incoming, outgoing, requestId, download: false, cors });
-    } catch (error) {
-      // What is no longer there may have been deleted by a coordinator whose message has not arrived yet.
-      if (isAppError(error) && error.code === 'chunk_unavailable') {
-        deps.service.invalidate(id);
-        await deps.videos.recheck(id);
-      }
-      throw error;
-    }
+    const answer = answerOf(deps, request);
+    if (answer instanceof Promise || answer.location === undefined)
+      return sendLater(deps, request, cors, answer);
+    redirect(request, answer.location, cors);
   } catch (error) {
-    if (!(error instanceof BodyCutError)) {
-      // Scripts of other origins may see errors as well.
-      for (const [name, value] of Object.entries(cors)) outgoing.setHeader(name, value!);
-      throw error;
-    }
-    deps.logger.warn({ err: error.cause, requestId, videoId: id, path: request.path }, error.message);
+    showTo(request.outgoing, cors);
+    throw error;
   }
 }
 
+async function sendLater(
+  deps: PlaybackRoutesDeps,
+  request: SendTarget,
+  cors: OutgoingHttpHeaders,
+  answer: Soon<PlaybackAnswer>,
+): Promise<void> {
+  const { incoming, outgoing, requestId } = request;
+  try {
+    const { content, location } = await answer;
+    if (location !== undefined) redirect(request, location, cors);
+    else await deps.responder.answer(content, { incoming, outgoing, requestId, download: false, cors });
+  } catch (error) {
+    const videoId = request.id.toLowerCase();
+    if (error instanceof BodyCutError) {
+      deps.logger.warn({ err: error.cause, requestId, videoId, path: request.path }, error.message);
+      return;
+    }
+    showTo(outgoing, cors);
+    // What is no longer there may have been deleted by a coordinator whose message has not arrived yet.
+    if (isAppError(error) && error.code === 'chunk_unavailable') {
+      deps.service.invalidate(videoId);
+      await deps.videos.recheck(videoId);
+    }
+    throw error;
+  }
+}
+
+/** At once if everything is in memory. */
+function answerOf(deps: PlaybackRoutesDeps, request: SendTarget): Soon<PlaybackAnswer> {
+  return whenThere(request.admit(), (principal) => {
+    const target = parsePlaybackPath(request.path);
+    if (target === undefined) throw nothingThere();
+    const delivery = request.query === undefined ? undefined : deliveryOf(request.query);
+    const id = request.id.toLowerCase();
+    return whenThere(deps.videos.cachedContent(id) ?? deps.videos.content(id), (video) => {
+      if (!mayRead(principal, video.video)) throw videoNotFound(id);
+      const viewer = viewerOf(request, principal, deps.trustedProxies);
+      return deps.service.answer(video, { target, delivery, viewer });
+    });
+  });
+}
+
+function viewerOf({ incoming, grant, query }: SendTarget, principal: Principal, proxies: number): Viewer {
+  const { headers, socket } = incoming;
+  const shown = principal.kind === 'guest' ? grant || query : userIdOf(principal);
+  return {
+    address: addressOf(socket.remoteAddress, headers['x-forwarded-for'] as string | undefined, proxies) ?? '',
+    credential: shown ?? principal.kind,
+    userAgent: headers['user-agent'] ?? '',
+  };
+}
+
+/** Scripts of other origins may see errors as well. */
+function showTo(outgoing: ServerResponse, cors: OutgoingHttpHeaders): void {
+  for (const name in cors) outgoing.setHeader(name, cors[name]!);
+}
+
 /** Nobody is to keep it: the next time another node may be the better one. */
-function redirect(
-  outgoing: ServerResponse,
-  location: string,
-  headers: Readonly<Record<string, string | number | readonly string[] | undefined>>,
-): void {
-  for (const [name, value] of Object.entries(headers))
-    if (value !== undefined) outgoing.setHeader(name, value);
-  outgoing
-    .writeHead(307, {
-      location,
-      'cache-control': 'no-store',
-      'referrer-policy': 'no-referrer',
-      'content-length': 0,
-    })
-    .end();
+function redirect({ outgoing, requestId }: SendTarget, location: string, cors: OutgoingHttpHeaders): void {
+  const headers: OutgoingHttpHeader[] = [
+    'location',
+    location,
+    'cache-control',
+    'no-store',
+    'referrer-policy',
+    'no-referrer',
+    'content-length',
+    '0',
+  ];
+  for (const name in cors) headers.push(name, cors[name]!);
+  if (requestId !== undefined) headers.push('x-request-id', requestId);
+  outgoing.writeHead(307, headers).end();
 }
 
 function partsOfTarget(c: Context<PlaybackEnv>, basePath: string) {
   const { pathname, search } = new URL(c.req.url);
   const parts = pathname.slice(basePath.length + 1).split('/');
-  const [id = '', ...rest] = parts.slice(parts[0] === 'playback' ? 2 : 1);
+  const grant = parts[0] === 'playback' ? parts[1] : undefined;
+  const [id = '', ...rest] = parts.slice(grant === undefined ? 1 : 2);
   const principal = c.get('principal');
   const query = search === '' ? undefined : search.slice(1);
-  return { id, path: rest.join('/'), query, admit: async () => principal };
+  return { grant, id, path: rest.join('/'), query, admit: () => principal };
 }
 
 function deliveryOf(query: string): Delivery | undefined {
+  // As playlists say it.
+  if (query === 'delivery=redirect') return 'redirect';
   if (!query.includes('delivery')) return undefined;
   const delivery = new URLSearchParams(query).get('delivery') ?? undefined;
   return parseFields(deliveryQuerySchema, { delivery }).delivery;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../../lib/errors/app-error.ts';
+import { type Soon, whenThere } from '../../lib/soon/soon.ts';
 import type { ObjectStore } from '../chunks/object-store.ts';
 import type { ErrorCode } from '../errors.ts';
 import { LoadingCache } from '../loading-cache.ts';
@@ -17,6 +18,7 @@ import { captionsPlaylistOf, mediaPlaylistOf } from './media-playlist.ts';
 import { MemoryReading } from './memory-reading.ts';
 import { type PlaybackTarget, POSTER } from './paths.ts';
 import type { Playable, PlaybackCatalog } from './playback-catalog.ts';
+import type { Viewer } from './recent-redirects.ts';
 import type { RecipeBook } from './recipe-book.ts';
 import type { SegmentTable } from './segment-table.ts';
 import type { SliceUrls } from './slice-urls.ts';
@@ -39,8 +41,7 @@ export interface PlaybackRequest {
   readonly target: PlaybackTarget;
   /** Undefined: as configured. */
   readonly delivery: Delivery | undefined;
-  /** Who asks, as far as that can be told. */
-  readonly client: string;
+  readonly viewer: Viewer;
 }
 
 /** What a request is answered with: bytes, or where they are. */
@@ -71,20 +72,28 @@ export class PlaybackService {
     });
   }
 
-  /** Rejects with `rendition_not_found`, or like `ObjectStore.read`. */
-  async answer(video: VideoContent, request: PlaybackRequest): Promise<PlaybackAnswer> {
-    const { target } = request;
-    const attached = attachedTo(video, target);
+  /** At once if all that it takes is in memory. Throws or rejects with `rendition_not_found`, or like `ObjectStore.read`. */
+  answer(video: VideoContent, request: PlaybackRequest): Soon<PlaybackAnswer> {
+    const attached = attachedTo(video, request.target);
     if (attached !== undefined) return { content: attached };
-    const found = this.#options.catalog.playable(video.video.id);
-    const playable = found instanceof Promise ? await found : found;
+    return whenThere(this.#options.catalog.playable(video.video.id), (playable) =>
+      this.#answerOf(video, playable, request),
+    );
+  }
+
+  #answerOf(video: VideoContent, playable: Playable, request: PlaybackRequest): Soon<PlaybackAnswer> {
+    const { target } = request;
     switch (target.kind) {
       case 'segment':
-        return await this.#segment(video, playable, target, request);
+        return whenThere(this.#table(playable, target.renditionId), (table) =>
+          this.#segment(video, table, target, request),
+        );
       case 'init':
-        return { content: await this.#init(video, playable, target) };
+        return whenThere(this.#table(playable, target.renditionId), (table) => ({
+          content: this.#init(video, table, target),
+        }));
       case 'media':
-        return { content: await this.#media(video, playable, target.renditionId, request) };
+        return this.#media(video, playable, target.renditionId, request);
       case 'master':
         return { content: master(video, playable, request) };
       case 'captions':
@@ -105,32 +114,32 @@ export class PlaybackService {
     this.#options.catalog.invalidate(videoId);
   }
 
-  async #segment(
+  #segment(
     video: VideoContent,
-    playable: Playable,
+    table: SegmentTable,
     { renditionId, number }: Extract<PlaybackTarget, { kind: 'segment' }>,
     request: PlaybackRequest,
-  ): Promise<PlaybackAnswer> {
-    const table = await this.#table(playable, renditionId);
+  ): Soon<PlaybackAnswer> {
     const segment = table.segment(number);
     if (segment === undefined) throw nothingThere();
     const { piece, offset, length, servedLength } = segment;
     const { object } = piece;
     const name = `${renditionId}/${number}`;
     if (!table.isVirtual && this.#delivery(request) === 'redirect') {
-      const wanted = { object, offset, length, name, client: request.client };
+      const wanted = { object, offset, length, name, viewer: request.viewer };
       const location = this.#options.urls.urlOf(wanted);
       if (location !== undefined) return { location };
     }
-    const open: ServedContent['open'] = table.isVirtual
-      ? await this.#virtual(video, table, renditionId, number)
+    const open: Soon<ServedContent['open']> = table.isVirtual
+      ? this.#virtual(video, table, renditionId, number)
       : (store, first, last, signal) => store.read(object, offset + first, offset + last, signal);
-    return {
+    const cacheControl = this.#immutable(video);
+    return whenThere(open, (opener) => ({
       content: {
-        ...{ ...INERT, cacheControl: this.#immutable(video), contentType: 'video/mp4' },
-        ...{ open, size: servedLength, etag: `"${name}"` },
+        ...{ ...INERT, cacheControl, contentType: 'video/mp4' },
+        ...{ open: opener, size: servedLength, etag: `"${name}"` },
       },
-    };
+    }));
   }
 
   /** Its recipe is at hand when this resolves. */
@@ -147,12 +156,12 @@ export class PlaybackService {
       openVirtual(store, { recipe, source }, first, last, signal);
   }
 
-  async #init(
+  #init(
     video: VideoContent,
-    playable: Playable,
+    table: SegmentTable,
     { renditionId, piece }: Extract<PlaybackTarget, { kind: 'init' }>,
-  ): Promise<ServedContent> {
-    const found = (await this.#table(playable, renditionId)).pieces[piece];
+  ): ServedContent {
+    const found = table.pieces[piece];
     if (found === undefined) throw nothingThere();
     const etag = `"${renditionId}/init-${piece}"`;
     const cacheControl = this.#immutable(video);
@@ -164,12 +173,12 @@ export class PlaybackService {
     playable: Playable,
     renditionId: string,
     { delivery }: PlaybackRequest,
-  ): Promise<ServedContent> {
+  ): Promise<PlaybackAnswer> {
     if (!playable.renditions.has(renditionId)) throw nothingThere();
     const name = renditionId + queryOf(delivery);
     const bytes = this.#playlists.peek(name) ?? (await this.#playlists.get(name));
     if (bytes === null) throw nothingThere();
-    return playlist(video, bytes, `"${name}/${PLAYLIST_VERSION}"`);
+    return { content: playlist(video, bytes, `"${name}/${PLAYLIST_VERSION}"`) };
   }
 
   async #writePlaylist(name: string): Promise<Buffer | null> {
@@ -179,12 +188,12 @@ export class PlaybackService {
     return Buffer.from(mediaPlaylistOf(table, bitRatesOf(table), query === undefined ? '' : `?${query}`));
   }
 
-  async #table(playable: Playable, renditionId: string): Promise<SegmentTable> {
+  #table(playable: Playable, renditionId: string): Soon<SegmentTable> {
     if (!playable.renditions.has(renditionId)) throw nothingThere();
-    const found = this.#options.catalog.table(renditionId);
-    const table = found instanceof Promise ? await found : found;
-    if (table === null) throw nothingThere();
-    return table;
+    return whenThere<SegmentTable | null, SegmentTable>(this.#options.catalog.table(renditionId), (table) => {
+      if (table === null) throw nothingThere();
+      return table;
+    });
   }
 
   /** Shared caches ask nobody again who may have it, so they keep only what everybody may. */

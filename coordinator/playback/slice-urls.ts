@@ -1,12 +1,12 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { sliceTarget } from '../../lib/node-api/targets.ts';
-import { HotTargetSigner } from '../../lib/signing/hot-targets.ts';
-import type { SigningKey } from '../../lib/signing/signed-url.ts';
+import { type SigningKey, signTarget } from '../../lib/signing/signed-url.ts';
+import type { ChunkSlice } from '../chunks/chunk-reader.ts';
 import { slicesOf } from '../chunks/object-reading.ts';
-import type { Placement } from '../cluster/placement.ts';
+import type { Placement, StorageNode } from '../cluster/placement.ts';
 import type { Manifest } from '../objects/manifest.ts';
-import { REDIRECTS_MAX, SEGMENT_URL_LIFETIME_S } from './limits.ts';
-import { RecentRedirects } from './recent-redirects.ts';
+import { REDIRECTS_MAX, SEGMENT_URL_LIFETIME_S, SIGNED_SEGMENTS_MAX } from './limits.ts';
+import { RecentRedirects, type Viewer } from './recent-redirects.ts';
 
 export interface SliceUrlsOptions {
   readonly placement: Placement;
@@ -14,55 +14,95 @@ export interface SliceUrlsOptions {
   /** Base URLs for clients by those for other servers, where they differ. */
   readonly publicUrls: ReadonlyMap<string, string>;
   readonly clock: Clock;
+  /** 32 bits that nobody can guess. */
+  readonly seed: number;
 }
 
-/** A segment that a client asked for. */
+/** A segment that a viewer asked for. */
 export interface WantedSlice {
   readonly object: Manifest;
   readonly offset: number;
   readonly length: number;
-  /** By which it is known again when the client comes back for it. */
+  /** Stands for these bytes for good; by it they are known again when the viewer comes back for them. */
   readonly name: string;
-  /** Who asks, as far as that can be told. */
-  readonly client: string;
+  readonly viewer: Viewer;
 }
 
-/** Addresses at which clients get segments from storage nodes themselves. */
+/** What is remembered of a segment. */
+interface KnownSlice {
+  readonly slice: ChunkSlice;
+  /** When its addresses were signed, in half lifetimes. */
+  signedAt: number;
+  /** Signed ones, by owner. */
+  readonly addresses: Map<StorageNode, string>;
+}
+
+const HALF_LIFETIME_S = SEGMENT_URL_LIFETIME_S / 2;
+
+/**
+ * Addresses at which viewers get segments from storage nodes themselves. An address is given out again as long as half of its
+ * lifetime is left: for a segment that many watch, signing it would cost more than all the rest.
+ */
 export class SliceUrls {
   readonly #options: SliceUrlsOptions;
-  readonly #signer: HotTargetSigner;
   readonly #recent: RecentRedirects;
+  /** By name. Under a name there are the same bytes for good. */
+  readonly #known = new Map<string, KnownSlice>();
 
   constructor(options: SliceUrlsOptions) {
     this.#options = options;
-    this.#signer = new HotTargetSigner(options.key, SEGMENT_URL_LIFETIME_S);
-    this.#recent = new RecentRedirects(options.clock);
+    this.#recent = new RecentRedirects(options.clock, options.seed);
   }
 
   /**
-   * A signed address at an owner that is up. A client that comes again for the same bytes soon did not get them there: then at
+   * A signed address at an owner that is up. A viewer that comes again for the same bytes soon did not get them there: then at
    * another owner, and undefined when it was tried often enough. Undefined as well when no owner is up, or when the
    * bytes lie in several chunks.
    */
   urlOf(wanted: WantedSlice): string | undefined {
-    const { object, offset, length, name, client } = wanted;
-    const slices = slicesOf(object, offset, offset + length - 1);
-    const [slice] = slices;
-    if (slice === undefined || slices.length > 1) return undefined;
-    const asked = `${client} ${name}`;
+    const known = this.#known.get(wanted.name) ?? this.#find(wanted);
+    if (known === undefined) return undefined;
+    const asked = this.#recent.keyOf(wanted.viewer, wanted.name);
     const before = this.#recent.count(asked);
     if (before >= REDIRECTS_MAX) return undefined;
-    const { placement, publicUrls, clock } = this.#options;
-    const { ref, first, last } = slice;
+    const { placement } = this.#options;
+    const { ref, first } = known.slice;
     const owners = placement
       .readSourcesOf(ref.position)
       .owners.filter(({ id }) => placement.healthOf(id) === 'up');
     if (before >= owners.length) return undefined;
     // Different slices of a chunk begin at different owners.
-    const node = owners[(Math.floor(first / length) + before) % owners.length]!;
+    const node = owners[(Math.floor(first / wanted.length) + before) % owners.length]!;
     this.#recent.add(asked, before);
-    const target = sliceTarget(ref.position, ref.id, { first, last });
-    const nowS = Math.floor(clock.nowMs() / 1000);
-    return (publicUrls.get(node.url) ?? node.url) + this.#signer.sign('GET', target, nowS);
+    return this.#addressAt(node, known);
+  }
+
+  /** Undefined when the bytes lie in several chunks. */
+  #find({ object, offset, length, name }: WantedSlice): KnownSlice | undefined {
+    const slices = slicesOf(object, offset, offset + length - 1);
+    const [slice] = slices;
+    if (slice === undefined || slices.length > 1) return undefined;
+    const known = { slice, signedAt: 0, addresses: new Map<StorageNode, string>() };
+    if (this.#known.size >= SIGNED_SEGMENTS_MAX) this.#known.clear();
+    this.#known.set(name, known);
+    return known;
+  }
+
+  #addressAt(node: StorageNode, known: KnownSlice): string {
+    const { clock, key, publicUrls } = this.#options;
+    const now = Math.floor(clock.nowMs() / 1000 / HALF_LIFETIME_S);
+    if (known.signedAt !== now) {
+      known.signedAt = now;
+      known.addresses.clear();
+    }
+    let address = known.addresses.get(node);
+    if (address === undefined) {
+      const { ref, first, last } = known.slice;
+      const target = sliceTarget(ref.position, ref.id, { first, last });
+      const signed = signTarget(key, { method: 'GET', target, expiresAtS: (now + 2) * HALF_LIFETIME_S });
+      address = (publicUrls.get(node.url) ?? node.url) + signed;
+      known.addresses.set(node, address);
+    }
+    return address;
   }
 }

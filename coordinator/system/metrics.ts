@@ -1,9 +1,10 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { RequestTimes } from './request-times.ts';
 
 /** What the coordinator counts about itself, in Prometheus' terms. One per process. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly requestSeconds: Histogram<'method' | 'status'>;
+  readonly requestTimes: RequestTimes;
   readonly uploadedBytes: Counter;
   readonly sentBytes: Counter;
   readonly chunksWritten: Counter<'copies'>;
@@ -13,13 +14,7 @@ export class Metrics {
   constructor() {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
-    this.requestSeconds = new Histogram({
-      name: 'orbitvids_request_seconds',
-      help: 'Time from a request to the end of its response',
-      labelNames: ['method', 'status'],
-      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
-      registers,
-    });
+    this.requestTimes = new RequestTimes(this.registry);
     this.uploadedBytes = new Counter({
       name: 'orbitvids_uploaded_bytes_total',
       help: 'Bytes of chunks that were stored, one copy counted',

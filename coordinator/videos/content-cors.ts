@@ -14,8 +14,8 @@ export class ContentCors {
 
   /** For any answer to a request from that origin. */
   headersFor(origin: string | undefined): OutgoingHttpHeaders {
-    if (this.#origins.size === 0) return {};
-    if (this.#origins.has('*')) return answerOf('*');
+    if (this.#origins.size === 0) return NONE;
+    if (this.#origins.has('*')) return ALL;
     // One address has different answers for different origins.
     const vary = { vary: 'Origin' };
     return origin !== undefined && this.#origins.has(origin) ? { ...answerOf(origin), ...vary } : vary;
@@ -34,6 +34,8 @@ function answerOf(origin: string): OutgoingHttpHeaders {
   return { 'access-control-allow-origin': origin, 'access-control-expose-headers': EXPOSED };
 }
 
+const NONE: OutgoingHttpHeaders = Object.freeze({});
+const ALL: OutgoingHttpHeaders = Object.freeze(answerOf('*'));
 const ALLOW = 'GET, HEAD, OPTIONS';
 const PREFLIGHT: OutgoingHttpHeaders = {
   'access-control-allow-methods': ALLOW,

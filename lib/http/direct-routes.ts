@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Soon } from '../soon/soon.ts';
 import type { DirectHandler } from './http-server.ts';
 import type { ProblemHandlers } from './problem-handlers.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
@@ -10,8 +11,8 @@ import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 export interface DirectRoute {
   /** Matches the targets (path and query as received) that it takes. */
   readonly target: RegExp;
-  /** Rejects with the error to answer with, as long as nothing was sent. */
-  answer(request: DirectRequest): Promise<void>;
+  /** Throws or rejects with the error to answer with, as long as nothing was sent. */
+  answer(request: DirectRequest): Soon<void>;
 }
 
 export interface DirectRequest {
@@ -40,9 +41,13 @@ export function createDirectHandler(
   ) => {
     const requestId = requestIdOf(incoming.headers[REQUEST_ID_HEADER]);
     onRequest?.(incoming, outgoing);
-    route
-      .answer({ incoming, outgoing, requestId, match })
-      .catch((error: unknown) => problems.answer(error, incoming, outgoing, requestId));
+    const fail = (error: unknown) => problems.answer(error, incoming, outgoing, requestId);
+    try {
+      const answered = route.answer({ incoming, outgoing, requestId, match });
+      if (answered instanceof Promise) answered.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
   };
   return (incoming, outgoing) => {
     if (incoming.method !== 'GET' && incoming.method !== 'HEAD') return false;

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { deriveKey } from './signed-url.ts';
-import { signGrant, type UrlGrant, verifyGrant } from './url-grants.ts';
+import {
+  type GrantTarget,
+  type GrantVerdict,
+  judgeGrant,
+  type KeyLookup,
+  keyIdOf,
+  openGrant,
+  signGrant,
+  type UrlGrant,
+} from './url-grants.ts';
 
 const key = deriveKey('a secret of the cluster', 'url-grants:one');
 const keyOf = (id: string) => (id === 'one' ? key : undefined);
@@ -9,7 +18,17 @@ const value = signGrant(key, 'one', grant);
 const ask = (path: string, scope = 'playback', nowS = 999) =>
   verifyGrant(keyOf, value, { scope, path, nowS });
 
+/** The two questions one after the other. */
+function verifyGrant(lookUp: KeyLookup, given: string, target: GrantTarget): GrantVerdict {
+  const opened = openGrant(lookUp, given);
+  return opened.ok ? judgeGrant(opened.grant, target) : opened;
+}
+
 describe('a grant', () => {
+  it('names the key that it was signed with', () => {
+    expect(['one.x.y', value, 'x', ''].map(keyIdOf)).toEqual(['one', 'one', '', '']);
+  });
+
   it('opens its path and everything below until it expires', () => {
     for (const path of ['/api/v1/videos/a', '/api/v1/videos/a/content', '/api/v1/videos/a/hls/1/2.ts']) {
       expect(ask(path), path).toEqual({ ok: true, grant });

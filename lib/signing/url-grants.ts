@@ -33,6 +33,11 @@ const SIGNATURE_BYTES = 32;
 /** Key id, payload (base64url JSON), signature (base64url HMAC-SHA256 of what stands before it). */
 const FORM = /^([\w-]{1,64})\.([\w-]{1,2048})\.([\w-]{43})$/;
 
+/** The id of the key that a value says it was signed with. */
+export function keyIdOf(value: string): string {
+  return value.slice(0, Math.max(0, value.indexOf('.')));
+}
+
 /** The value for `x-grant`. */
 export function signGrant(key: SigningKey, keyId: string, grant: UrlGrant): string {
   const { scope, prefix, expiresAtS, issuer } = grant;
@@ -41,12 +46,18 @@ export function signGrant(key: SigningKey, keyId: string, grant: UrlGrant): stri
   return `${signed}.${signatureOf(key, signed).toString('base64url')}`;
 }
 
-/** Whether the value opens a path (as received, without the query) for a purpose. Compares in constant time. */
-export function verifyGrant(
-  keyOf: KeyLookup,
-  value: string,
-  asked: { readonly scope: string; readonly path: string; readonly nowS: number },
-): GrantVerdict {
+/** What a grant is to open: a path (as received, without the query) for a purpose. */
+export interface GrantTarget {
+  readonly scope: string;
+  readonly path: string;
+  readonly nowS: number;
+}
+
+/**
+ * Whether the value was signed with a key that is known; compares in constant time. What it opens, and until when, is
+ * `judgeGrant`'s question, which has another answer for every target.
+ */
+export function openGrant(keyOf: KeyLookup, value: string): GrantVerdict {
   const [, keyId = '', payload = '', signature = ''] = FORM.exec(value) ?? [];
   if (keyId === '') return { ok: false, reason: 'malformed' };
   const key = keyOf(keyId);
@@ -54,7 +65,11 @@ export function verifyGrant(
   if (key === undefined || given.length !== SIGNATURE_BYTES) return { ok: false, reason: 'altered' };
   if (!timingSafeEqual(given, signatureOf(key, `${keyId}.${payload}`)))
     return { ok: false, reason: 'altered' };
-  const grant = grantOf(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')));
+  return { ok: true, grant: grantOf(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))) };
+}
+
+/** Whether a grant that was opened is good for the target. */
+export function judgeGrant(grant: UrlGrant, asked: GrantTarget): GrantVerdict {
   if (grant.expiresAtS <= asked.nowS) return { ok: false, reason: 'expired' };
   if (grant.scope !== asked.scope) return { ok: false, reason: 'other_scope' };
   return isBelow(asked.path, grant.prefix) ? { ok: true, grant } : { ok: false, reason: 'other_path' };

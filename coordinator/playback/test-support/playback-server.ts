@@ -51,6 +51,7 @@ export class PlaybackServer implements AsyncDisposable {
   isRevoked = false;
   readonly logged: string[] = [];
   readonly #contents = new Map<string, VideoContent>();
+  #asked = 0;
   readonly catalog: PlaybackCatalog;
   #server!: HttpServer;
 
@@ -128,10 +129,16 @@ export class PlaybackServer implements AsyncDisposable {
     await this.#server[Symbol.asyncDispose]();
   }
 
+  /** Every other request has to wait for what it needs. */
+  #cached(id: string): VideoContent | undefined {
+    this.#asked += 1;
+    return this.#asked % 2 === 0 ? this.#contents.get(id) : undefined;
+  }
+
   async #listen(delivery: Delivery, isDirect: boolean, anonymousRead: boolean): Promise<void> {
     const clock = { ...systemClock, nowMs: () => this.nowMs, monotonicMs: () => this.monotonicMs };
     const publicUrls = new Map([['http://n0', 'https://public.example']]);
-    const urls = new SliceUrls({ placement: this.nodes, key: this.key, publicUrls, clock });
+    const urls = new SliceUrls({ placement: this.nodes, key: this.key, publicUrls, clock, seed: 1 });
     const grants = new UrlGrants({
       secret: 'a secret of the tests',
       keys: { signer: () => ({ id: 'k' }) as never, has: (id) => id === 'k' },
@@ -155,7 +162,7 @@ export class PlaybackServer implements AsyncDisposable {
         anonymousRead,
       }),
       videos: {
-        cachedContent: () => undefined,
+        cachedContent: (id) => this.#cached(id),
         content: async (id) => {
           const content = this.#contents.get(id);
           if (content === undefined) throw videoNotFound(id);
