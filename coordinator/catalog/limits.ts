@@ -51,6 +51,15 @@ export const TURN_MS = 1;
 /** A search that waits for its turn is preferred as if it had worked so much less, for each millisecond. */
 export const WAIT_SHARE = 0.25;
 
+/** From so many movies on, searches have a thread of their own. */
+export const SEARCH_THREAD_MOVIES_MIN = 20_000;
+/** How long a search waits for a thread that is being started again. */
+export const SEARCH_WAIT_MS = 5000;
+/** How long after its start a thread that ends is started again at once; earlier, it waits for longer each time. */
+export const THREAD_STEADY_MS = 60_000;
+export const THREAD_RESTART_MIN_MS = 100;
+export const THREAD_RESTART_MAX_MS = 30_000;
+
 /** Movies that one statement reads for several who wait. */
 export const GATHERED_IDS_MAX = 500;
 /** Statements that read movies at the same time, on PostgreSQL; PGlite runs one. */

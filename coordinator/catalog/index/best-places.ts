@@ -120,7 +120,7 @@ function addInOrder(best: BestPlaces, { docs, sort, filter, inOrder }: Listed, m
 }
 
 function placeOf(docs: DocsPart, doc: number, sort: SortOrder): FoundPlace {
-  return { key: keyOf(docs, doc, sort), id: docs.idOf(doc), docs, doc };
+  return { key: keyOf(docs, doc, sort), id: docs.ids.at(doc), docs, doc };
 }
 
 /** Adds the matches of a search by their ranks. */
@@ -132,6 +132,6 @@ export function addMatches(best: BestPlaces, docs: DocsPart, matches: Matches, f
     const { last } = best;
     if (last !== undefined && rank < (last.key as number)) continue;
     const doc = found[at]!;
-    if (filter(doc)) best.offer({ key: rank, id: docs.idOf(doc), docs, doc });
+    if (filter(doc)) best.offer({ key: rank, id: docs.ids.at(doc), docs, doc });
   }
 }

@@ -1,4 +1,5 @@
 import { normalizeText } from '../text.ts';
+import { DocIds } from './doc-ids.ts';
 import { unpackSections } from './sections.ts';
 
 /** Instead of a score or popularity. */
@@ -35,6 +36,7 @@ export type SortOrder = 'popularity' | 'score' | 'title' | 'year' | 'newest';
 export class DocsPart {
   readonly count: number;
   readonly weightBytes: number;
+  readonly ids: DocIds;
   readonly score: Uint16Array;
   readonly popularity: Uint16Array;
   readonly year: Int16Array;
@@ -50,7 +52,6 @@ export class DocsPart {
   readonly genresStart: Uint32Array;
   readonly directorNames: Names;
   readonly genreNames: Names;
-  readonly #ids: Buffer;
   readonly #titles: string;
   readonly #titleOffsets: Uint32Array;
   readonly #orders: Readonly<Record<Exclude<SortOrder, 'popularity'>, Uint16Array>>;
@@ -58,8 +59,7 @@ export class DocsPart {
 
   constructor(bytes: Uint8Array) {
     const sections = unpackSections(bytes);
-    const ids = sections.ids as Uint8Array;
-    this.#ids = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength);
+    this.ids = new DocIds(sections.ids as Uint8Array, sections.byId as Uint16Array);
     this.score = sections.score as Uint16Array;
     this.popularity = sections.popularity as Uint16Array;
     this.year = sections.year as Int16Array;
@@ -113,11 +113,6 @@ export class DocsPart {
     return low;
   }
 
-  idOf(doc: number): string {
-    const hex = this.#ids.toString('hex', doc * 16, doc * 16 + 16);
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-  }
-
   titleOf(doc: number): string {
     return this.#titles.slice(this.#titleOffsets[doc]!, this.#titleOffsets[doc + 1]!);
   }
@@ -134,24 +129,6 @@ export class DocsPart {
   directorNamesOf(doc: number): string[] {
     const numbers = this.directorsOf.subarray(this.directorsStart[doc]!, this.directorsStart[doc + 1]!);
     return Array.from(numbers, (number) => this.directorNames.at(number));
-  }
-
-  /** The number of a movie; -1 when it is not here. */
-  find(id: string): number {
-    const wanted = Buffer.from(id.replaceAll('-', ''), 'hex');
-    const order = this.#orders.newest;
-    let low = 0;
-    let high = order.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const doc = order[middle]!;
-      const comparison = this.#ids.compare(wanted, 0, 16, doc * 16, doc * 16 + 16);
-      if (comparison === 0) return doc;
-      // The latest come first.
-      if (comparison > 0) low = middle + 1;
-      else high = middle - 1;
-    }
-    return -1;
   }
 
   /** The movies of a genre. */
