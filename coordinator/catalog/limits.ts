@@ -41,8 +41,10 @@ export const WORD_LENGTH_MAX = 40;
 
 /** Words that a beginning may stand for, the most frequent ones, in a segment. */
 export const PREFIX_WORDS_MAX = 256;
-/** Of each word that a single beginning may stand for, suggestions look at so many of the most popular movies. */
+/** Of each word that a single beginning may stand for, suggestions look at so many of a segment's most popular movies: */
 export const SUGGESTED_DOCS_MAX = 50;
+/** at least, however many segments there are. */
+export const SUGGESTED_DOCS_MIN = 12;
 /** Words that a misspelt one may stand for. */
 export const CORRECTIONS_MAX = 8;
 export const CORRECTIONS_CACHED_MAX = 1000;

@@ -142,4 +142,19 @@ describe('the index of a catalog', () => {
     await search.apply(store.add(movieOf(5, { title: 'Zebra' })));
     expect(await find('zebra')).toHaveLength(5);
   });
+
+  test('closes at once, and refuses whoever waits', async () => {
+    store.addSegment(
+      1,
+      [1, 2, 3].map((number) => movieOf(number, {})),
+    );
+    await open();
+    await find('movie');
+    store.gate = new Promise(() => {});
+    const changing = search.apply(store.add(movieOf(4, {})));
+    const refused = expect(changing).rejects.toMatchObject({ code: 'too_busy' });
+    await search[Symbol.asyncDispose]();
+    await refused;
+    await expect(find('movie')).rejects.toMatchObject({ code: 'too_busy' });
+  });
 });

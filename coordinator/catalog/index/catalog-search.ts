@@ -177,6 +177,7 @@ export class CatalogSearch implements SearchCalls, AsyncDisposable {
 
   async #arrived(): Promise<SearchCalls> {
     for (;;) {
+      if (this.#stop.signal.aborted) throw new SearchLostError(this.#stop.signal.reason);
       const late = Promise.withResolvers<never>();
       const cancel = this.#options.clock.after(SEARCH_WAIT_MS, () =>
         late.reject(new SearchLostError(undefined)),

@@ -55,6 +55,7 @@ export class DocsPart {
   readonly #titles: string;
   readonly #titleOffsets: Uint32Array;
   readonly #orders: Readonly<Record<Exclude<SortOrder, 'popularity'>, Uint16Array>>;
+  readonly #ranks = new Map<SortOrder, Uint16Array>();
   readonly #genreDocs = new Map<number, GenreDocs>();
 
   constructor(bytes: Uint8Array) {
@@ -85,12 +86,26 @@ export class DocsPart {
     this.genreNames = new Names(decode(sections.genres as Uint8Array), sections.genreOffsets as Uint32Array);
     this.count = this.score.length;
     this.merits = meritsOf(this.popularity, this.score);
-    this.weightBytes = bytes.byteLength + this.merits.byteLength;
+    const ranksBytes = Object.values(this.#orders).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.weightBytes = bytes.byteLength + this.merits.byteLength + ranksBytes;
   }
 
   /** The numbers in an order; undefined for the one in which they are given. */
   order(sort: SortOrder): Uint16Array | undefined {
     return sort === 'popularity' ? undefined : this.#orders[sort];
+  }
+
+  /** The place of each movie in an order; undefined for the one in which they are numbered. */
+  ranks(sort: SortOrder): Uint16Array | undefined {
+    const order = this.order(sort);
+    if (order === undefined) return undefined;
+    let ranks = this.#ranks.get(sort);
+    if (ranks === undefined) {
+      ranks = new Uint16Array(this.count);
+      for (let rank = 0; rank < this.count; rank++) ranks[order[rank]!] = rank;
+      this.#ranks.set(sort, ranks);
+    }
+    return ranks;
   }
 
   /** The movies of these years, the latest first; those without a year are in none. */
