@@ -57,7 +57,7 @@ export class CatalogSearch implements SearchCalls, AsyncDisposable {
     this.#arrival.promise.catch(() => {});
   }
 
-  /** Resolves when it shows what the database has. */
+  /** Resolves when it has seen how large the catalog is. */
   static async open(options: CatalogSearchOptions): Promise<CatalogSearch> {
     const search = new CatalogSearch(options);
     await search.sync();
@@ -146,7 +146,10 @@ export class CatalogSearch implements SearchCalls, AsyncDisposable {
     return await question(this.#current ?? (await this.#arrived()));
   }
 
-  /** When this resolves, whoever asks is answered by an index that has made the update. */
+  /**
+   * When this resolves, whoever asks is answered by an index that has made the update. While there is none that holds as
+   * well, and nobody has to wait: the next one begins with what the database has then.
+   */
   async #update(update: (place: SearchCalls) => Promise<void>): Promise<void> {
     const [current, next] = [this.#current, this.#next];
     // One that fails has not begun to answer, and another one follows.
@@ -158,8 +161,6 @@ export class CatalogSearch implements SearchCalls, AsyncDisposable {
       this.#leave(current!);
     }
     await prepared;
-    // Whatever is started later begins with what the database has then.
-    if (this.#current === undefined) await this.#arrived();
     if (this.#current instanceof SearchCore && this.state.movies >= this.#threadMoviesMin) {
       this.#leave(this.#current);
       this.#threads ??= this.#keepThread();
