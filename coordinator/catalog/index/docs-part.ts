@@ -56,6 +56,7 @@ export class DocsPart {
   readonly #titleOffsets: Uint32Array;
   readonly #orders: Readonly<Record<Exclude<SortOrder, 'popularity'>, Uint16Array>>;
   readonly #ranks = new Map<SortOrder, Uint16Array>();
+  #genreLists: { readonly docs: Uint16Array; readonly starts: Uint32Array } | undefined;
   readonly #genreDocs = new Map<number, GenreDocs>();
 
   constructor(bytes: Uint8Array) {
@@ -146,22 +147,37 @@ export class DocsPart {
     return Array.from(numbers, (number) => this.directorNames.at(number));
   }
 
-  /** The movies of a genre. */
+  /** The movies of a genre; none for -1. */
   docsOfGenre(genre: number): GenreDocs {
     let found = this.#genreDocs.get(genre);
     if (found === undefined) {
+      const { docs, starts } = this.#listGenres();
+      const list = docs.subarray(starts[genre] ?? 0, starts[genre + 1] ?? 0);
       const flags = new Uint8Array(this.count);
-      for (let doc = 0; doc < this.count; doc++) {
-        for (let at = this.genresStart[doc]!; at < this.genresStart[doc + 1]!; at++) {
-          if (this.genresOf[at] === genre) flags[doc] = 1;
-        }
-      }
-      found = { flags, list: Uint16Array.from(flags.keys().filter((doc) => flags[doc] === 1)) };
+      for (const doc of list) flags[doc] = 1;
+      found = { flags, list };
       // As many as people filter by; there may be thousands of odd ones.
       if (this.#genreDocs.size >= 32) this.#genreDocs.delete(this.#genreDocs.keys().next().value!);
       this.#genreDocs.set(genre, found);
     }
     return found;
+  }
+
+  /** The movies of all genres, one genre after the other, and where each begins. */
+  #listGenres(): { readonly docs: Uint16Array; readonly starts: Uint32Array } {
+    if (this.#genreLists !== undefined) return this.#genreLists;
+    const starts = new Uint32Array(this.genreNames.count + 1);
+    for (const genre of this.genresOf) starts[genre + 1]! += 1;
+    for (let genre = 0; genre < this.genreNames.count; genre++) starts[genre + 1]! += starts[genre]!;
+    const next = starts.slice();
+    const docs = new Uint16Array(this.genresOf.length);
+    for (let doc = 0; doc < this.count; doc++) {
+      for (let at = this.genresStart[doc]!; at < this.genresStart[doc + 1]!; at++) {
+        docs[next[this.genresOf[at]!]!++] = doc;
+      }
+    }
+    this.#genreLists = { docs, starts };
+    return this.#genreLists;
   }
 }
 
