@@ -100,7 +100,7 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
     new Importer({
       ...shared,
       database: kysely,
-      repository: new ImportRepository(kysely),
+      repository: new ImportRepository(kysely, { readsBack: database.kind === 'pglite' }),
       movies,
       cache,
       upkeep,
