@@ -9,16 +9,15 @@ import { Cursors } from './catalog/cursor.ts';
 import { GatheredReads } from './catalog/gathered-reads.ts';
 import { ImportRepository } from './catalog/import/import-repository.ts';
 import { Importer } from './catalog/import/importer.ts';
-import { CatalogIndex, type IndexChange } from './catalog/index/catalog-index.ts';
+import type { IndexChange } from './catalog/index/catalog-index.ts';
+import { CatalogSearch } from './catalog/index/catalog-search.ts';
 import { IndexUpkeep } from './catalog/index/index-upkeep.ts';
-import { Searcher } from './catalog/index/searcher.ts';
 import { SegmentStore } from './catalog/index/segment-store.ts';
 import { MOVIE_READS_MAX, UPKEEP_INTERVAL_MS } from './catalog/limits.ts';
 import { MovieCache } from './catalog/movie-cache.ts';
 import { MovieRepository } from './catalog/movie-repository.ts';
 import { createCatalogRoutes, createMovieRoute, describeMovie } from './catalog/routes.ts';
 import { CatalogService } from './catalog/service.ts';
-import { suggest } from './catalog/suggestions.ts';
 import type { Config } from './config.ts';
 import type { DatabaseHandle, Transaction } from './database/database.ts';
 import type { Leases } from './database/leases.ts';
@@ -65,9 +64,9 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
   const cache = new MovieCache({ load: (ids) => reads.load(ids), describe: describeMovie, clock });
   const store = new SegmentStore(kysely);
   const index = stack.use(
-    await CatalogIndex.open({ store, clock, logger, cacheBytesMax: config.CATALOG_CACHE }),
+    await CatalogSearch.open({ store, clock, logger, cacheBytesMax: config.CATALOG_CACHE }),
   );
-  const answers = new AnswerCache({ clock, version: () => index.version });
+  const answers = new AnswerCache({ clock, version: () => index.state.version });
   const forget = () => {
     cache.clear();
     answers.clear();
@@ -101,19 +100,18 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
     new Importer({
       ...shared,
       database: kysely,
-      repository: new ImportRepository(kysely),
+      repository: new ImportRepository(kysely, { readsBack: database.kind === 'pglite' }),
       movies,
       cache,
       upkeep,
     }),
   );
-  const searcher = new Searcher();
   const cursors = new Cursors(deriveKey(config.CLUSTER_SECRET, 'catalog-cursors'));
-  const service = new CatalogService({ ...shared, movies, cache, searcher, cursors });
+  const service = new CatalogService({ ...shared, movies, cache, cursors });
 
   const deps = {
     service,
-    suggest: (text: string, limit: number) => suggest({ index, searcher }, text, limit),
+    suggest: (text: string, limit: number) => index.suggest(text, limit),
     answers,
     importer,
     gate,
@@ -146,13 +144,18 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
 
 function observe(
   metrics: Metrics,
-  { index, cache, answers }: { index: CatalogIndex; cache: MovieCache; answers: AnswerCache },
+  { index, cache, answers }: { index: CatalogSearch; cache: MovieCache; answers: AnswerCache },
 ): void {
-  metrics.observe('orbitvids_movies', 'Movies that can be found', () => index.movies);
+  metrics.observe('orbitvids_movies', 'Movies that can be found', () => index.state.movies);
   metrics.observe(
     'orbitvids_catalog_index_bytes',
     'Segments of the catalog in memory',
-    () => index.cachedBytes,
+    () => index.state.cachedBytes,
+  );
+  metrics.observe(
+    'orbitvids_catalog_thread_starts',
+    'Threads that were started for searches; all but the first took the place of one that ended',
+    () => index.threadStarts,
   );
   metrics.observe('orbitvids_movie_cache_hits', 'Movies that were read from memory', () => cache.hits);
   metrics.observe(

@@ -51,6 +51,20 @@ describe('loading', () => {
   });
 });
 
+test('what was made here takes the place of what is loaded, also of what is on its way', async () => {
+  const { cache, loads } = createCache({ maxWeight: 5 });
+  const under = cache.get('a');
+  cache.put('a', { id: 'a', state: 2 });
+  loads[0]!.resolve({ id: 'a', state: 1 });
+  expect(await under).toEqual({ id: 'a', state: 1 });
+  expect(cache.peek('a')).toEqual({ id: 'a', state: 2 });
+  cache.put('b', { id: 'b', state: 3 });
+  expect(cache.weight).toBe(5);
+  cache.put('a', { id: 'a', state: 3 });
+  expect(cache.peek('b')).toBeUndefined();
+  expect(cache.weight).toBe(3);
+});
+
 describe('invalidation', () => {
   test('the next reader loads again', async () => {
     const { cache, loads, put } = createCache();

@@ -47,6 +47,12 @@ export class LoadingCache<Entry> {
     return this.peek(id) ?? this.#loads.get(id) ?? this.#load(id);
   }
 
+  /** Something that was not loaded but made here; a load under way is not kept. */
+  put(id: string, entry: Entry): void {
+    this.invalidate(id);
+    this.#keep(id, entry);
+  }
+
   /** The video changed: whoever asks from now on gets its new state. */
   invalidate(id: string): void {
     this.#loads.delete(id);

@@ -41,8 +41,10 @@ export const WORD_LENGTH_MAX = 40;
 
 /** Words that a beginning may stand for, the most frequent ones, in a segment. */
 export const PREFIX_WORDS_MAX = 256;
-/** Of each word that a single beginning may stand for, suggestions look at so many of the most popular movies. */
+/** Of each word that a single beginning may stand for, suggestions look at so many of a segment's most popular movies: */
 export const SUGGESTED_DOCS_MAX = 50;
+/** at least, however many segments there are. */
+export const SUGGESTED_DOCS_MIN = 12;
 /** Words that a misspelt one may stand for. */
 export const CORRECTIONS_MAX = 8;
 export const CORRECTIONS_CACHED_MAX = 1000;
@@ -50,6 +52,15 @@ export const CORRECTIONS_CACHED_MAX = 1000;
 export const TURN_MS = 1;
 /** A search that waits for its turn is preferred as if it had worked so much less, for each millisecond. */
 export const WAIT_SHARE = 0.25;
+
+/** From so many movies on, searches have a thread of their own. */
+export const SEARCH_THREAD_MOVIES_MIN = 20_000;
+/** How long a search waits for a thread that is being started again. */
+export const SEARCH_WAIT_MS = 5000;
+/** How long after its start a thread that ends is started again at once; earlier, it waits for longer each time. */
+export const THREAD_STEADY_MS = 60_000;
+export const THREAD_RESTART_MIN_MS = 100;
+export const THREAD_RESTART_MAX_MS = 30_000;
 
 /** Movies that one statement reads for several who wait. */
 export const GATHERED_IDS_MAX = 500;

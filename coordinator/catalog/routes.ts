@@ -15,6 +15,7 @@ import { evaluateRead, matchesStrongly } from '../videos/conditional.ts';
 import type { ContentCors } from '../videos/content-cors.ts';
 import type { AnswerCache } from './answer-cache.ts';
 import type { Importer } from './import/importer.ts';
+import type { Suggestion } from './index/suggestions.ts';
 import { JSON_BODY_BYTES_MAX, MAX_AGE_S } from './limits.ts';
 import type { Movie } from './movie.ts';
 import type { CachedMovie } from './movie-cache.ts';
@@ -27,7 +28,6 @@ import {
   suggestQuerySchema,
 } from './schema.ts';
 import type { CatalogService, VersionTest } from './service.ts';
-import type { Suggestion } from './suggestions.ts';
 
 export interface CatalogRoutesDeps {
   readonly service: CatalogService;

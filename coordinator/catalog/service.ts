@@ -6,9 +6,9 @@ import type { ErrorCode } from '../errors.ts';
 import { invalidRequest } from '../parse-fields.ts';
 import type { Cursors } from './cursor.ts';
 import { identityOf } from './identity.ts';
-import type { CatalogIndex, IndexChange } from './index/catalog-index.ts';
+import type { IndexChange } from './index/catalog-index.ts';
+import type { CatalogSearch } from './index/catalog-search.ts';
 import type { CatalogQuery, Facets, FacetValue } from './index/query.ts';
-import type { Searcher } from './index/searcher.ts';
 import type { SegmentStore } from './index/segment-store.ts';
 import { QUERY_WORDS_MAX } from './limits.ts';
 import type { Movie, MovieFields } from './movie.ts';
@@ -21,8 +21,7 @@ export interface CatalogServiceOptions {
   readonly movies: MovieRepository;
   readonly cache: MovieCache;
   readonly store: SegmentStore;
-  readonly index: CatalogIndex;
-  readonly searcher: Searcher;
+  readonly index: Pick<CatalogSearch, 'apply' | 'page' | 'genres'>;
   readonly cursors: Cursors;
   readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
   /** Tells all coordinators, once the transaction commits. */
@@ -92,7 +91,7 @@ export class CatalogService {
 
   /** Rejects with `invalid_request` for a cursor that is not of this list. */
   async list(wanted: MovieListQuery): Promise<MoviePage> {
-    const { index, searcher, cursors, cache } = this.#options;
+    const { index, cursors, cache } = this.#options;
     const query = toQuery(wanted);
     if (wanted.q.trim() !== '' && query.words.length === 0) {
       // Nothing but punctuation: no movie is found by that.
@@ -100,7 +99,7 @@ export class CatalogService {
     }
     const { limit, facets } = wanted;
     const after = wanted.cursor === undefined ? undefined : cursors.decode(query, wanted.cursor);
-    const page = await index.run((snapshot) => searcher.page(snapshot, query, { limit, after, facets }));
+    const page = await index.page(query, { limit, after, facets });
     const movies = await cache.getMany(page.places.map(({ id }) => id));
     const last = page.places.at(-1);
     return {
@@ -112,8 +111,7 @@ export class CatalogService {
 
   /** Every genre that a movie has, by name, with the number of its movies. */
   async genres(): Promise<readonly FacetValue[]> {
-    const { index, searcher } = this.#options;
-    return await index.run((snapshot) => searcher.genres(snapshot));
+    return await this.#options.index.genres();
   }
 
   async #edit(

@@ -81,25 +81,35 @@ function longest(words: readonly string[]): string {
   return words.toSorted((a, b) => b.length - a.length)[0]!;
 }
 
-/** Sends requests at a rate whatever the answers do, and returns how long each kind took from when it was due, ms. */
+export interface SentRequests {
+  /** How long each took from when it was sent, ms. */
+  readonly took: ReadonlyMap<Kind, readonly number[]>;
+  /** How late each was sent, ms. That is this process's doing alone: it waits for no answer. */
+  readonly late: readonly number[];
+}
+
+/** Sends requests at a rate whatever the answers do. */
 export async function sendAtRate(
   url: string,
   requests: CatalogRequests,
   { perSecond, seconds, signal }: { perSecond: number; seconds: number; signal: AbortSignal },
-): Promise<Map<Kind, number[]>> {
+): Promise<SentRequests> {
   const agent = new Agent({ connections: 64, pipelining: 1 });
   const took = new Map<Kind, number[]>();
+  const late: number[] = [];
   const pending = new Set<Promise<void>>();
   let failure: unknown;
   const startMs = performance.now();
   const send = async (dueMs: number) => {
     const { kind, path } = requests.next();
+    const sentMs = performance.now();
+    late.push(sentMs - dueMs);
     const { statusCode, body } = await request(`${url}/api/v1${encodeURI(path)}`, { dispatcher: agent });
     const text = await body.text();
     if (statusCode !== 200) throw new Error(`${path}: ${statusCode} ${text}`);
     const times = took.get(kind) ?? [];
     took.set(kind, times);
-    times.push(performance.now() - dueMs);
+    times.push(performance.now() - sentMs);
   };
   for (let sent = 0; sent < perSecond * seconds && failure === undefined; ) {
     signal.throwIfAborted();
@@ -117,5 +127,5 @@ export async function sendAtRate(
   await Promise.all(pending);
   await agent.close();
   if (failure !== undefined) throw failure;
-  return took;
+  return { took, late };
 }

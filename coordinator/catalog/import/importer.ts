@@ -8,7 +8,8 @@ import type { Database, Transaction } from '../../database/database.ts';
 import type { Leases } from '../../database/leases.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { invalidRequest } from '../../parse-fields.ts';
-import type { CatalogIndex, IndexChange } from '../index/catalog-index.ts';
+import type { IndexChange } from '../index/catalog-index.ts';
+import type { CatalogSearch } from '../index/catalog-search.ts';
 import type { IndexUpkeep } from '../index/index-upkeep.ts';
 import type { SegmentStore } from '../index/segment-store.ts';
 import {
@@ -33,7 +34,7 @@ export interface ImporterOptions {
   readonly movies: MovieRepository;
   readonly cache: MovieCache;
   readonly store: SegmentStore;
-  readonly index: CatalogIndex;
+  readonly index: Pick<CatalogSearch, 'apply' | 'take' | 'state'>;
   readonly upkeep: Pick<IndexUpkeep, 'flush'>;
   readonly leases: Leases;
   readonly inTransaction: <Result>(work: (transaction: Transaction) => Promise<Result>) => Promise<Result>;
@@ -330,6 +331,7 @@ class ImportRun {
       await announce(transaction, change);
       return change;
     });
+    await index.take(id, segment);
     await index.apply(change);
   }
 }
@@ -388,7 +390,7 @@ async function updateMovies(
   });
   for (const id of ids) cache.invalidate(id);
   await index.apply(change);
-  if (index.changes >= CHANGES_MAX) await upkeep.flush();
+  if (index.state.changes >= CHANGES_MAX) await upkeep.flush();
   return ids.length;
 }
 

@@ -13,6 +13,8 @@ export interface MovieRow {
 /** Columns of many rows as PostgreSQL's array literals: one statement with few parameters takes them all. */
 export interface MovieColumns {
   readonly count: number;
+  readonly firstId: string;
+  readonly lastId: string;
   readonly id: string;
   readonly identity: string;
   readonly imported: string;
@@ -31,6 +33,7 @@ export interface MovieColumns {
 
 const SPECIAL = /["\\]/;
 
+/** There is at least one row. */
 export function columnsOf(rows: readonly MovieRow[]): MovieColumns {
   const texts = (read: (fields: MovieFields) => string | null) =>
     `{${rows.map(({ fields }) => quoted(read(fields))).join(',')}}`;
@@ -40,6 +43,8 @@ export function columnsOf(rows: readonly MovieRow[]): MovieColumns {
     `{${rows.map((row) => read(row) ?? 'NULL').join(',')}}`;
   return {
     count: rows.length,
+    firstId: rows[0]!.id,
+    lastId: rows.at(-1)!.id,
     id: plain(({ id }) => id),
     identity: plain(({ identity }) => identity),
     imported: plain(({ imported }) => imported),

@@ -84,43 +84,53 @@ export interface Listed {
 
 /** Adds the best of a segment. */
 export function addListed(best: BestPlaces, listed: Listed): void {
-  const { docs, sort, filter, among = listed.inOrder } = listed;
-  // 1. Where much passes, the first ones in order are found soon.
-  const isFew = among !== undefined && among.length < docs.count / 2;
-  if (addInOrder(best, listed, isFew ? among.length * TRIED_SHARE : Number.POSITIVE_INFINITY)) return;
-  // 2. Few movies are looked at one by one, unless many of them pass: in order, some `count / passing` are looked at for
-  // each one that is found, at an eighth of the cost.
-  const passing = among!.filter(filter);
-  if (passing.length ** 2 > (best.count * docs.count) / 8) addInOrder(best, listed, Number.POSITIVE_INFINITY);
-  else for (const doc of passing) best.offer(placeOf(docs, doc, sort));
-}
-
-/** False when so many were looked at and there may be more. */
-function addInOrder(best: BestPlaces, { docs, sort, filter, inOrder }: Listed, most: number): boolean {
-  const { after } = best;
+  const { docs, sort, filter, inOrder, among = inOrder } = listed;
   const order = inOrder ?? docs.order(sort);
   const docAt = (at: number) => (order === undefined ? at : order[at]!);
   const count = order === undefined ? docs.count : order.length;
-  let low = 0;
-  if (after !== undefined) {
-    let high = count;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (comparePlaces(placeOf(docs, docAt(middle), sort), after) <= 0) low = middle + 1;
-      else high = middle;
-    }
-  }
-  const end = Math.min(count, low + most);
-  for (let at = low; at < end; at++) {
+  const first = firstBehind(best.after, count, (at) => placeOf(docs, docAt(at), sort));
+  // 1. Where much passes, the first ones in order are found soon.
+  const isFew = among !== undefined && among.length < docs.count / 2;
+  const end = isFew ? Math.min(count, first + Math.floor(among.length * TRIED_SHARE)) : count;
+  for (let at = first; at < end; at++) {
     const doc = docAt(at);
     // Whatever follows comes later still.
-    if (filter(doc) && !best.offer(placeOf(docs, doc, sort))) return true;
+    if (filter(doc) && !best.offer(placeOf(docs, doc, sort))) return;
   }
-  return end === count;
+  // 2. Of few movies all that pass are put in order.
+  if (end < count) addSorted(best, listed, among!);
+}
+
+/** The first of so many places in order that comes behind another one. */
+function firstBehind(after: Place | undefined, count: number, placeAt: (at: number) => Place): number {
+  if (after === undefined) return 0;
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (comparePlaces(placeAt(middle), after) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** By their ranks, which are numbers: what places are made of is only looked up for the first ones. */
+function addSorted(best: BestPlaces, { docs, sort, filter }: Listed, among: Uint16Array): void {
+  const order = docs.order(sort);
+  const ranks = docs.ranks(sort);
+  const placeAt = (rank: number) => placeOf(docs, order === undefined ? rank : order[rank]!, sort);
+  const first = firstBehind(best.after, docs.count, placeAt);
+  const found = new Uint16Array(among.length);
+  let length = 0;
+  for (const doc of among) {
+    const rank = ranks === undefined ? doc : ranks[doc]!;
+    if (rank >= first && filter(doc)) found[length++] = rank;
+  }
+  for (const rank of found.subarray(0, length).sort()) if (!best.offer(placeAt(rank))) return;
 }
 
 function placeOf(docs: DocsPart, doc: number, sort: SortOrder): FoundPlace {
-  return { key: keyOf(docs, doc, sort), id: docs.idOf(doc), docs, doc };
+  return { key: keyOf(docs, doc, sort), id: docs.ids.at(doc), docs, doc };
 }
 
 /** Adds the matches of a search by their ranks. */
@@ -132,6 +142,6 @@ export function addMatches(best: BestPlaces, docs: DocsPart, matches: Matches, f
     const { last } = best;
     if (last !== undefined && rank < (last.key as number)) continue;
     const doc = found[at]!;
-    if (filter(doc)) best.offer({ key: rank, id: docs.idOf(doc), docs, doc });
+    if (filter(doc)) best.offer({ key: rank, id: docs.ids.at(doc), docs, doc });
   }
 }

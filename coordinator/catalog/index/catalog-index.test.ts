@@ -9,9 +9,9 @@ import type { MovieFields } from '../movie.ts';
 import { MovieRepository } from '../movie-repository.ts';
 import { EVERYTHING } from '../test-support/memory-index.ts';
 import { queryWordsOf } from '../text.ts';
-import { CatalogIndex, type IndexChange } from './catalog-index.ts';
+import type { IndexChange } from './catalog-index.ts';
+import { CatalogSearch } from './catalog-search.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
-import { Searcher } from './searcher.ts';
 import { SegmentStore } from './segment-store.ts';
 
 const NOTHING: Omit<MovieFields, 'title'> = {
@@ -40,7 +40,12 @@ describe.each(ENGINES)('the index on %s', (engine) => {
 
   /** As one coordinator sees it. */
   const open = async (cacheBytesMax = 2 ** 30) => {
-    const index = await CatalogIndex.open({ store, clock: systemClock, logger: silentLogger, cacheBytesMax });
+    const index = await CatalogSearch.open({
+      store,
+      clock: systemClock,
+      logger: silentLogger,
+      cacheBytesMax,
+    });
     const inTransaction = <Result>(work: (transaction: Transaction) => Promise<Result>) =>
       database.kysely.transaction().execute(work);
     const leases = new Leases(database.kysely, uuidv7());
@@ -71,7 +76,7 @@ describe.each(ENGINES)('the index on %s', (engine) => {
     const search = async (text: string) => {
       const query = { ...EVERYTHING, words: queryWordsOf(text), isTyping: false, sort: 'newest' as const };
       const request = { limit: 100, after: undefined, facets: false };
-      const page = await index.run((snapshot) => new Searcher().page(snapshot, query, request));
+      const page = await index.page(query, request);
       return page.places.map(({ id }) => id);
     };
     return { index, upkeep: new IndexUpkeep(shared), change, add, search };
@@ -92,7 +97,7 @@ describe.each(ENGINES)('the index on %s', (engine) => {
     };
     await expectFound('zebra', [kept, edited, deleted]);
     await one.upkeep.flush();
-    expect(one.index.changes).toBe(0);
+    expect(one.index.state.changes).toBe(0);
     await expectFound('zebra', [kept, edited, deleted]);
     await one.change([edited], (transaction) =>
       movies.update(transaction, edited, { ...NOTHING, title: 'Quagga' }),
@@ -105,7 +110,7 @@ describe.each(ENGINES)('the index on %s', (engine) => {
     expect(await other.search('zebra')).toEqual([kept]);
     await expectFound('zebra', [kept]);
     await expectFound('quagga', [edited]);
-    expect(one.index.movies).toBe(2);
+    expect(one.index.state.movies).toBe(2);
   });
 
   test('merges small segments while movies in them change', async () => {

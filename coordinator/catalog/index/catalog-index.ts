@@ -1,20 +1,19 @@
-import { type Clock, repeat } from '../../../lib/clock/clock.ts';
 import { AppError } from '../../../lib/errors/app-error.ts';
-import type { Logger } from '../../../lib/logging/logger.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { LoadingCache } from '../../loading-cache.ts';
-import { SYNC_INTERVAL_MS } from '../limits.ts';
 import type { IndexedMovie } from '../movie.ts';
+import type { IdsCopy } from './doc-ids.ts';
 import { DocsPart } from './docs-part.ts';
 import { type Segment, type Snapshot, setDead } from './segment.ts';
-import { SegmentBuilder } from './segment-builder.ts';
+import { type BuiltSegment, SegmentBuilder } from './segment-builder.ts';
 import type { PartKind, SegmentStore, StoredIndex, StoredSegment } from './segment-store.ts';
 import { TermsPart } from './terms-part.ts';
 
+/** What the index is read from. */
+export type IndexSource = Pick<SegmentStore, 'read' | 'movies' | 'part'>;
+
 export interface CatalogIndexOptions {
-  readonly store: SegmentStore;
-  readonly clock: Clock;
-  readonly logger: Logger;
+  readonly source: IndexSource;
   /** Bytes of segments that are kept in memory; beyond it they are read again. */
   readonly cacheBytesMax: number;
 }
@@ -25,26 +24,48 @@ export interface IndexChange {
   readonly ids?: readonly string[] | undefined;
 }
 
+/** A segment of the database. */
+export interface SegmentSummary {
+  readonly id: number;
+  /** Movies in it, dead ones too. */
+  readonly count: number;
+  readonly deadCount: number;
+}
+
+/** The ids of a segment's movies, and which of them are elsewhere now, or nowhere. */
+export interface SegmentIds {
+  readonly ids: IdsCopy;
+  readonly dead: Uint8Array | null;
+}
+
+/** Movies that wait in memory for a segment of their own, and where segments have what they were before. */
+export interface ChangedPlaces {
+  readonly ids: readonly string[];
+  /** Every segment of the index, and the movies' numbers in it. */
+  readonly segments: ReadonlyMap<number, readonly number[]>;
+}
+
 type Part = DocsPart | TermsPart;
+const KINDS: readonly PartKind[] = ['docs', 'terms'];
 /** Of the segment made of changes. */
 const CHANGES_SEGMENT = 0;
 
-/**
- * The segments of the database, and a small one in memory for what has changed since they were made. It follows the
- * database by notifications, and looks itself every `SYNC_INTERVAL_MS` and after every gap.
- */
-export class CatalogIndex implements AsyncDisposable {
+/** The segments of the database, and a small one in memory for what has changed since they were made. */
+export class CatalogIndex {
   readonly #options: CatalogIndexOptions;
   readonly #parts: LoadingCache<Part>;
-  readonly #stop = new AbortController();
-  #loop: Promise<void> = Promise.resolve();
   #version = -1;
   #segments: readonly CachedSegment[] = [];
   #changes = new Map<string, IndexedMovie | null>();
+  /** Of the changes those that are no deletions. */
+  #changedMovies = 0;
   #changesSegment: Segment | undefined;
   #queue: Promise<void> = Promise.resolve();
+  #warming: Promise<void> | undefined;
+  #largestPartBytes = 0;
 
-  private constructor(options: CatalogIndexOptions) {
+  /** It is empty until it is synced. */
+  constructor(options: CatalogIndexOptions) {
     this.#options = options;
     this.#parts = new LoadingCache({
       load: (key) => this.#loadPart(key),
@@ -54,20 +75,13 @@ export class CatalogIndex implements AsyncDisposable {
     });
   }
 
-  static async open(options: CatalogIndexOptions): Promise<CatalogIndex> {
-    const index = new CatalogIndex(options);
-    await index.sync();
-    return index;
-  }
-
   get version(): number {
     return this.#version;
   }
 
   /** Movies that can be found. */
   get movies(): number {
-    let count = 0;
-    for (const movie of this.#changes.values()) if (movie !== null) count += 1;
+    let count = this.#changedMovies;
     for (const segment of this.#segments) count += segment.count - segment.deadCount;
     return count;
   }
@@ -79,21 +93,6 @@ export class CatalogIndex implements AsyncDisposable {
   /** How many wait for a segment of their own. */
   get changes(): number {
     return this.#changes.size;
-  }
-
-  start(): void {
-    const { clock, logger } = this.#options;
-    this.#loop = repeat(clock, SYNC_INTERVAL_MS, this.#stop.signal, () =>
-      this.#check().catch((error: unknown) =>
-        logger.warn({ err: error }, 'the index of movies could not be compared with the database'),
-      ),
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort(new Error('the index is closing'));
-    await this.#loop;
-    await this.#queue.catch(() => {});
   }
 
   snapshot(): Snapshot {
@@ -123,11 +122,52 @@ export class CatalogIndex implements AsyncDisposable {
     return this.#inTurn(async () => {
       if (version <= this.#version) return;
       if (ids === undefined || version !== this.#version + 1) return this.#readAll();
-      const found = new Map((await this.#options.store.movies(ids)).map((movie) => [movie.id, movie]));
+      const found = new Map((await this.#options.source.movies(ids)).map((movie) => [movie.id, movie]));
       for (const id of ids) this.#changes.set(id, found.get(id) ?? null);
       for (const segment of this.#segments) segment.hide(ids);
-      this.#changesSegment = undefined;
+      this.#setChanges(this.#changes);
       this.#version = version;
+    });
+  }
+
+  /** The parts of a segment that is about to be announced: they need not be read. */
+  take(id: number, { docsPart, termsPart }: BuiltSegment): void {
+    this.#parts.put(keyOf(id, 'docs'), new DocsPart(docsPart));
+    this.#parts.put(keyOf(id, 'terms'), new TermsPart(termsPart));
+  }
+
+  /** Reads what is not in memory, one part at a time, for as long as there is room. */
+  warm(): Promise<void> {
+    this.#warming ??= this.#loadRest().finally(() => {
+      this.#warming = undefined;
+    });
+    return this.#warming;
+  }
+
+  summaries(): readonly SegmentSummary[] {
+    return this.#segments.map(({ id, count, deadCount }) => ({ id, count, deadCount }));
+  }
+
+  /** Null when there is no such segment. */
+  async idsOf(id: number): Promise<SegmentIds | null> {
+    return await this.run(async () => {
+      const segment = this.#segments.find((candidate) => candidate.id === id);
+      if (segment === undefined) return null;
+      const { ids } = await segment.docs();
+      return { ids: ids.toCopy(), dead: segment.dead()?.slice() ?? null };
+    });
+  }
+
+  async changedPlaces(): Promise<ChangedPlaces> {
+    return await this.run(async () => {
+      const ids = [...this.#changes.keys()];
+      const segments = new Map<number, readonly number[]>();
+      for (const segment of this.#segments) {
+        const docs = await segment.docs();
+        const places = ids.map((id) => docs.ids.find(id)).filter((doc) => doc !== -1);
+        segments.set(segment.id, places);
+      }
+      return { ids, segments };
     });
   }
 
@@ -142,12 +182,8 @@ export class CatalogIndex implements AsyncDisposable {
     return turn;
   }
 
-  async #check(): Promise<void> {
-    if ((await this.#options.store.version()) !== this.#version) await this.sync();
-  }
-
   async #readAll(): Promise<void> {
-    const stored: StoredIndex = await this.#options.store.read();
+    const stored: StoredIndex = await this.#options.source.read();
     const changed = [...stored.changes.keys()];
     const before = new Map(this.#segments.map((segment) => [segment.id, segment]));
     this.#segments = stored.segments.map((segment) => new CachedSegment(segment, this.#parts));
@@ -155,11 +191,30 @@ export class CatalogIndex implements AsyncDisposable {
       segment.hide(changed);
       before.delete(segment.id);
     }
-    for (const id of before.keys())
-      for (const kind of ['docs', 'terms']) this.#parts.invalidate(`${id}/${kind}`);
-    this.#changes = new Map(stored.changes);
-    this.#changesSegment = undefined;
+    for (const id of before.keys()) for (const kind of KINDS) this.#parts.invalidate(keyOf(id, kind));
+    this.#setChanges(new Map(stored.changes));
     this.#version = stored.version;
+  }
+
+  #setChanges(changes: Map<string, IndexedMovie | null>): void {
+    this.#changes = changes;
+    this.#changesSegment = undefined;
+    this.#changedMovies = 0;
+    for (const movie of changes.values()) if (movie !== null) this.#changedMovies += 1;
+  }
+
+  async #loadRest(): Promise<void> {
+    let segments: readonly CachedSegment[];
+    do {
+      segments = this.#segments;
+      for (const { id } of segments) {
+        for (const kind of KINDS) {
+          // What would push out something else is left to whoever needs it.
+          if (this.#parts.weight + this.#largestPartBytes > this.#options.cacheBytesMax) return;
+          await this.#parts.get(keyOf(id, kind));
+        }
+      }
+    } while (segments !== this.#segments);
   }
 
   #buildChanges(): Segment {
@@ -179,10 +234,16 @@ export class CatalogIndex implements AsyncDisposable {
 
   async #loadPart(key: string): Promise<Part | null> {
     const [id, kind] = key.split('/') as [string, PartKind];
-    const bytes = await this.#options.store.part(Number(id), kind);
+    const bytes = await this.#options.source.part(Number(id), kind);
     if (bytes === null) return null;
-    return kind === 'docs' ? new DocsPart(bytes) : new TermsPart(bytes);
+    const part = kind === 'docs' ? new DocsPart(bytes) : new TermsPart(bytes);
+    this.#largestPartBytes = Math.max(this.#largestPartBytes, part.weightBytes);
+    return part;
   }
+}
+
+function keyOf(segment: number, kind: PartKind): string {
+  return `${segment}/${kind}`;
 }
 
 class SegmentGoneError extends Error {}
@@ -220,7 +281,7 @@ class CachedSegment implements Segment {
   async docs(): Promise<DocsPart> {
     const docs = (await this.#part('docs')) as DocsPart;
     for (const id of this.#toHide.splice(0)) {
-      const doc = docs.find(id);
+      const doc = docs.ids.find(id);
       if (doc === -1) continue;
       this.#dead ??= new Uint8Array(Math.ceil(this.count / 8));
       if ((this.#dead[doc >> 3]! & (1 << (doc & 7))) !== 0) continue;
@@ -235,7 +296,7 @@ class CachedSegment implements Segment {
   }
 
   async #part(kind: PartKind): Promise<Part> {
-    const key = `${this.id}/${kind}`;
+    const key = keyOf(this.id, kind);
     const part = this.#parts.peek(key) ?? (await this.#parts.get(key));
     if (part === null) throw new SegmentGoneError(`segment ${this.id} is no more`);
     return part;

@@ -1,4 +1,5 @@
 import { normalizeText } from '../text.ts';
+import { DocIds } from './doc-ids.ts';
 import { unpackSections } from './sections.ts';
 
 /** Instead of a score or popularity. */
@@ -35,6 +36,7 @@ export type SortOrder = 'popularity' | 'score' | 'title' | 'year' | 'newest';
 export class DocsPart {
   readonly count: number;
   readonly weightBytes: number;
+  readonly ids: DocIds;
   readonly score: Uint16Array;
   readonly popularity: Uint16Array;
   readonly year: Int16Array;
@@ -50,16 +52,16 @@ export class DocsPart {
   readonly genresStart: Uint32Array;
   readonly directorNames: Names;
   readonly genreNames: Names;
-  readonly #ids: Buffer;
   readonly #titles: string;
   readonly #titleOffsets: Uint32Array;
   readonly #orders: Readonly<Record<Exclude<SortOrder, 'popularity'>, Uint16Array>>;
+  readonly #ranks = new Map<SortOrder, Uint16Array>();
+  #genreLists: { readonly docs: Uint16Array; readonly starts: Uint32Array } | undefined;
   readonly #genreDocs = new Map<number, GenreDocs>();
 
   constructor(bytes: Uint8Array) {
     const sections = unpackSections(bytes);
-    const ids = sections.ids as Uint8Array;
-    this.#ids = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength);
+    this.ids = new DocIds(sections.ids as Uint8Array, sections.byId as Uint16Array);
     this.score = sections.score as Uint16Array;
     this.popularity = sections.popularity as Uint16Array;
     this.year = sections.year as Int16Array;
@@ -85,12 +87,26 @@ export class DocsPart {
     this.genreNames = new Names(decode(sections.genres as Uint8Array), sections.genreOffsets as Uint32Array);
     this.count = this.score.length;
     this.merits = meritsOf(this.popularity, this.score);
-    this.weightBytes = bytes.byteLength + this.merits.byteLength;
+    const ranksBytes = Object.values(this.#orders).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.weightBytes = bytes.byteLength + this.merits.byteLength + ranksBytes;
   }
 
   /** The numbers in an order; undefined for the one in which they are given. */
   order(sort: SortOrder): Uint16Array | undefined {
     return sort === 'popularity' ? undefined : this.#orders[sort];
+  }
+
+  /** The place of each movie in an order; undefined for the one in which they are numbered. */
+  ranks(sort: SortOrder): Uint16Array | undefined {
+    const order = this.order(sort);
+    if (order === undefined) return undefined;
+    let ranks = this.#ranks.get(sort);
+    if (ranks === undefined) {
+      ranks = new Uint16Array(this.count);
+      for (let rank = 0; rank < this.count; rank++) ranks[order[rank]!] = rank;
+      this.#ranks.set(sort, ranks);
+    }
+    return ranks;
   }
 
   /** The movies of these years, the latest first; those without a year are in none. */
@@ -113,11 +129,6 @@ export class DocsPart {
     return low;
   }
 
-  idOf(doc: number): string {
-    const hex = this.#ids.toString('hex', doc * 16, doc * 16 + 16);
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-  }
-
   titleOf(doc: number): string {
     return this.#titles.slice(this.#titleOffsets[doc]!, this.#titleOffsets[doc + 1]!);
   }
@@ -136,40 +147,37 @@ export class DocsPart {
     return Array.from(numbers, (number) => this.directorNames.at(number));
   }
 
-  /** The number of a movie; -1 when it is not here. */
-  find(id: string): number {
-    const wanted = Buffer.from(id.replaceAll('-', ''), 'hex');
-    const order = this.#orders.newest;
-    let low = 0;
-    let high = order.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const doc = order[middle]!;
-      const comparison = this.#ids.compare(wanted, 0, 16, doc * 16, doc * 16 + 16);
-      if (comparison === 0) return doc;
-      // The latest come first.
-      if (comparison > 0) low = middle + 1;
-      else high = middle - 1;
-    }
-    return -1;
-  }
-
-  /** The movies of a genre. */
+  /** The movies of a genre; none for -1. */
   docsOfGenre(genre: number): GenreDocs {
     let found = this.#genreDocs.get(genre);
     if (found === undefined) {
+      const { docs, starts } = this.#listGenres();
+      const list = docs.subarray(starts[genre] ?? 0, starts[genre + 1] ?? 0);
       const flags = new Uint8Array(this.count);
-      for (let doc = 0; doc < this.count; doc++) {
-        for (let at = this.genresStart[doc]!; at < this.genresStart[doc + 1]!; at++) {
-          if (this.genresOf[at] === genre) flags[doc] = 1;
-        }
-      }
-      found = { flags, list: Uint16Array.from(flags.keys().filter((doc) => flags[doc] === 1)) };
+      for (const doc of list) flags[doc] = 1;
+      found = { flags, list };
       // As many as people filter by; there may be thousands of odd ones.
       if (this.#genreDocs.size >= 32) this.#genreDocs.delete(this.#genreDocs.keys().next().value!);
       this.#genreDocs.set(genre, found);
     }
     return found;
+  }
+
+  /** The movies of all genres, one genre after the other, and where each begins. */
+  #listGenres(): { readonly docs: Uint16Array; readonly starts: Uint32Array } {
+    if (this.#genreLists !== undefined) return this.#genreLists;
+    const starts = new Uint32Array(this.genreNames.count + 1);
+    for (const genre of this.genresOf) starts[genre + 1]! += 1;
+    for (let genre = 0; genre < this.genreNames.count; genre++) starts[genre + 1]! += starts[genre]!;
+    const next = starts.slice();
+    const docs = new Uint16Array(this.genresOf.length);
+    for (let doc = 0; doc < this.count; doc++) {
+      for (let at = this.genresStart[doc]!; at < this.genresStart[doc + 1]!; at++) {
+        docs[next[this.genresOf[at]!]!++] = doc;
+      }
+    }
+    this.#genreLists = { docs, starts };
+    return this.#genreLists;
   }
 }
 

@@ -1,4 +1,4 @@
-import { SUGGESTED_DOCS_MAX } from '../limits.ts';
+import { SUGGESTED_DOCS_MAX, SUGGESTED_DOCS_MIN } from '../limits.ts';
 import { addListed, addMatches, BestPlaces } from './best-places.ts';
 import { Corrections } from './corrections.ts';
 import type { DocsPart } from './docs-part.ts';
@@ -96,7 +96,7 @@ export class Searcher {
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
     const best = new BestPlaces(request.limit + 1, request.after);
     let hasHits = false;
-    const options = request.forSuggestions === true ? suggestedOf(words) : EVERYWHERE;
+    const options = request.forSuggestions === true ? suggestedOf(words, snapshot) : EVERYWHERE;
     for (const segment of snapshot.segments) {
       const [docs, terms] = [await segment.docs(), await segment.terms()];
       const filter = createFilter(docs, segment.dead(), query);
@@ -139,9 +139,12 @@ export class Searcher {
 }
 
 /** What is suggested are titles and people; of a single beginning those that most people mean. */
-function suggestedOf(words: readonly QueryWord[]): MatchOptions {
+function suggestedOf(words: readonly QueryWord[], { segments }: Snapshot): MatchOptions {
   const fields = [FIELDS.title, FIELDS.person];
-  return { fields, docsPerTermMax: words.length === 1 ? SUGGESTED_DOCS_MAX : Number.POSITIVE_INFINITY };
+  if (words.length > 1) return { fields, docsPerTermMax: Number.POSITIVE_INFINITY };
+  // Of many segments each has a part of what is shown.
+  const share = Math.ceil((2 * SUGGESTED_DOCS_MAX) / Math.max(1, segments.length));
+  return { fields, docsPerTermMax: Math.min(SUGGESTED_DOCS_MAX, Math.max(SUGGESTED_DOCS_MIN, share)) };
 }
 
 const EVERYTHING: CatalogQuery = {

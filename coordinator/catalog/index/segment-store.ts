@@ -192,8 +192,8 @@ export class SegmentStore {
     );
   }
 
-  async clearChanges(transaction: Transaction): Promise<void> {
-    await transaction.deleteFrom('movie_changes').execute();
+  async removeChanges(transaction: Transaction, ids: readonly string[]): Promise<void> {
+    await sql`delete from movie_changes where movie_id = any(${ids}::uuid[])`.execute(transaction);
   }
 }
 

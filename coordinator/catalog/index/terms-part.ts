@@ -1,4 +1,3 @@
-import { SEGMENT_DOCS_MAX } from '../limits.ts';
 import { unpackSections } from './sections.ts';
 
 /** A word is a term in each field that has it; the field comes first. */
@@ -86,9 +85,10 @@ export class TermsPart {
 
   /** `countMax` of the terms, of which there are more. Counts how many have each frequency: sorting takes ten times as long. */
   #mostFrequent(from: number, to: number, countMax: number): Uint32Array {
-    const withFrequency = new Uint32Array(SEGMENT_DOCS_MAX + 1);
+    let frequency = 0;
+    for (let number = from; number < to; number++) frequency = Math.max(frequency, this.frequencyAt(number));
+    const withFrequency = new Uint32Array(frequency + 1);
     for (let number = from; number < to; number++) withFrequency[this.frequencyAt(number)]! += 1;
-    let frequency = SEGMENT_DOCS_MAX;
     let above = 0;
     for (; above + withFrequency[frequency]! < countMax; frequency--) above += withFrequency[frequency]!;
     // Of those with the lowest frequency that counts, some.

@@ -92,6 +92,7 @@ export const MOVIES = group({
         'conflict',
         'body_too_large',
         'import_rejected',
+        'too_busy',
       ],
     },
     'GET /api/v1/movies/{id}': {

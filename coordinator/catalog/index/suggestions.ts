@@ -1,7 +1,7 @@
-import type { CatalogIndex } from './index/catalog-index.ts';
-import type { Searcher } from './index/searcher.ts';
-import { QUERY_WORDS_MAX } from './limits.ts';
-import { queryWordsOf } from './text.ts';
+import { QUERY_WORDS_MAX } from '../limits.ts';
+import { queryWordsOf } from '../text.ts';
+import type { CatalogIndex } from './catalog-index.ts';
+import type { Searcher } from './searcher.ts';
 
 export interface Suggestion {
   readonly kind: 'movie' | 'director';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { Searcher } from './index/searcher.ts';
-import type { Snapshot } from './index/segment.ts';
+import { idOf, movieOf, segmentOf } from '../test-support/memory-index.ts';
+import { Searcher } from './searcher.ts';
+import type { Snapshot } from './segment.ts';
 import { suggest } from './suggestions.ts';
-import { idOf, movieOf, segmentOf } from './test-support/memory-index.ts';
 
 const MOVIES = [
   movieOf(1, { title: 'Amélie — Le  Fabuleux Destin', year: 2001, directors: ['Jean-Pierre Jeunet'] }),
