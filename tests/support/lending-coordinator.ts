@@ -86,7 +86,7 @@ export class LendingCoordinator implements AsyncDisposable {
     if (what === 'heartbeat') return void json({ sourceUrl: `/${film.id}` });
     if (what === 'outputs') return void json({ size: 0 });
     if (what === 'complete') this.#complete(film, message.result);
-    if (what === 'fail') film.fate.resolve({ kind: task.kind, ...message });
+    if (what === 'fail') this.#fail(film, { kind: task.kind, ...message });
     response.writeHead(204).end();
   }
 
@@ -121,6 +121,13 @@ export class LendingCoordinator implements AsyncDisposable {
       );
     film.open -= 1;
     if (film.open === 0) film.fate.resolve('ready');
+  }
+
+  #fail(film: Film, fate: Fate): void {
+    // Nobody wants the rest of it.
+    const others = this.#queue.filter(({ videoId }) => videoId !== film.id);
+    this.#queue.splice(0, this.#queue.length, ...others);
+    film.fate.resolve(fate);
   }
 
   #serve(id: string, request: IncomingMessage, response: ServerResponse): void {
