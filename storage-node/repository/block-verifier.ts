@@ -1,6 +1,6 @@
-import { crc32 } from 'node:zlib';
 import type { PooledBuffer } from '../../lib/bytes/buffer-pool.ts';
 import { BLOCK_BYTES } from '../../lib/bytes/checksum.ts';
+import { crc32 } from '../../lib/bytes/crc32.ts';
 import { HASHED_BYTES } from '../../lib/bytes/xxh64-wasm.ts';
 import { assert } from '../../lib/errors/app-error.ts';
 import type { IndexEntry } from './index-entry.ts';
