@@ -8,10 +8,10 @@ import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
  * context and promises cost as much CPU time as a good part of a megabyte.
  */
 export interface DirectRoute {
+  /** Whether it takes a request whose target matches; every GET and HEAD, and no other, where this is left out. */
+  takes?(incoming: IncomingMessage): boolean;
   /** Matches the targets (path and query as received) that it takes. */
   readonly target: RegExp;
-  /** Whether it takes a request with such a target; every GET and HEAD, and no other, where this is left out. */
-  takes?(incoming: IncomingMessage): boolean;
   /** Rejects with the error to answer with, as long as nothing was sent. */
   answer(request: DirectRequest): Promise<void>;
 }
