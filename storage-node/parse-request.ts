@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import { AppError } from '../lib/errors/app-error.ts';
-import { CHUNK_ID_PATTERN, parsePosition } from '../lib/node-api/targets.ts';
+import { CHECKSUM_HEADER, CHUNK_ID_PATTERN, parseChecksum, parsePosition } from '../lib/node-api/targets.ts';
 import type { NodeEnv } from './access.ts';
 import type { ChunkAddress } from './chunks/chunk-service.ts';
 import { JSON_BYTES_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from './limits.ts';
@@ -46,7 +46,11 @@ export function parseLimit(context: Context<NodeEnv>): number {
 
 /** The announced length of the body: `length_required` without one, `body_too_large` beyond the limit. */
 export function parseContentLength(context: Context<NodeEnv>, limitBytes: number): number {
-  const header = context.req.header('content-length');
+  return readContentLength(context.req.header('content-length'), limitBytes);
+}
+
+/** The same of the header's value. */
+export function readContentLength(header: string | undefined, limitBytes: number): number {
   if (header === undefined) throw new AppError('length_required', 'The request needs a Content-Length.');
   const length = Number(header);
   if (length > limitBytes) throw new AppError('body_too_large', `The body may have ${limitBytes} bytes.`);
@@ -59,9 +63,14 @@ export async function parseJson<Schema extends z.ZodType>(
   schema: Schema,
 ): Promise<z.infer<Schema>> {
   parseContentLength(context, JSON_BYTES_MAX);
+  return readJson(await context.req.text(), schema);
+}
+
+/** Text as JSON of the schema's shape. */
+export function readJson<Schema extends z.ZodType>(text: string, schema: Schema): z.infer<Schema> {
   let value: unknown;
   try {
-    value = await context.req.json();
+    value = JSON.parse(text);
   } catch (error) {
     throw new AppError('invalid_json', 'The body is not JSON.', { cause: error });
   }
@@ -73,4 +82,12 @@ export async function parseJson<Schema extends z.ZodType>(
 
 export function invalid(detail: string): AppError {
   return new AppError('invalid_request', detail);
+}
+
+/** The value of the header `x-chunk-checksum`, if there is one. */
+export function readChecksum(header: string | string[] | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const checksum = parseChecksum(String(header));
+  if (checksum === undefined) throw invalid(`${CHECKSUM_HEADER} is not eight lower-case hex digits.`);
+  return checksum;
 }

@@ -12,6 +12,7 @@ import type { Logger } from '../lib/logging/logger.ts';
 import type { NodeHealth } from '../lib/node-api/schema.ts';
 import type { SigningKey } from '../lib/signing/signed-url.ts';
 import { type NodeEnv, requireSignature } from './access.ts';
+import { ChunkReceiver } from './chunks/chunk-receiver.ts';
 import { createChunkRoutes } from './chunks/chunk-routes.ts';
 import { ChunkSender } from './chunks/chunk-sender.ts';
 import type { ChunkService } from './chunks/chunk-service.ts';
@@ -53,7 +54,7 @@ export interface NodeAppOptions {
   readonly logger: Logger;
 }
 
-/** The node's HTTP API: chunks go out by way of `ChunkSender`, everything else is the app's. */
+/** The node's HTTP API: chunks go out by `ChunkSender` and come in by `ChunkReceiver`; nearly all else is the app's. */
 export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 'fetch' | 'direct' | 'lane'> {
   const { repository, metrics, clock, logger } = options;
   const app = new Hono<NodeEnv>();
@@ -94,6 +95,7 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
   app.route('/', createScrubRoutes(options));
   app.route('/', createNodeRoutes({ ...options, startedAt: new Date(clock.nowMs()).toISOString() }));
   const sender = new ChunkSender({ ...options, problems });
+  const receiver = new ChunkReceiver(options);
   const slices = new SliceSender(options);
   const lane = new GetLane({
     target: sender.target,
@@ -102,5 +104,9 @@ export function createNodeApp(options: NodeAppOptions): Pick<HttpServerOptions, 
     keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
     sendIdleTimeoutMs: SEND_IDLE_TIMEOUT_MS,
   });
-  return { fetch: app.fetch, direct: createDirectHandler([sender, slices, offers], { problems }), lane };
+  return {
+    fetch: app.fetch,
+    direct: createDirectHandler([sender, receiver, slices, offers], { problems }),
+    lane,
+  };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../../lib/bytes/crc32.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { ErrorCode } from '../errors.ts';
 

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import { crc32 } from './crc32.ts';
 
 /** Bytes a checksum covers; every block of a chunk but its last is this long. */
 export const BLOCK_BYTES = 64 * 1024;

@@ -41,6 +41,18 @@ it('takes the GET and HEAD requests that a route matches, and leaves the rest to
   expect(taken).toEqual(['/bytes/a', '/bytes/a']);
 });
 
+it('takes other requests for a route that says so', async () => {
+  const { url } = await serve({
+    target: /^\/bytes$/,
+    takes: ({ method, headers }) => method === 'PUT' && headers['content-length'] === '1',
+    answer: async ({ outgoing, incoming }) => void outgoing.end(`${incoming.method} of bytes`),
+  });
+  const text = async (init: RequestInit) => (await fetch(`${url}/bytes`, init)).text();
+  expect(await text({ method: 'PUT', body: 'a' })).toBe('PUT of bytes');
+  expect(await text({ method: 'PUT', body: 'ab' })).toBe('the app');
+  expect(await text({})).toBe('the app');
+});
+
 it('answers with a problem document that has the id of the request', async () => {
   const { url } = await serve({
     target: /^\/refused/,

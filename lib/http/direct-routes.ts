@@ -5,10 +5,12 @@ import type { ProblemHandlers } from './problem-handlers.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 
 /**
- * A route on Node's own request and response, for the few GET and HEAD requests that carry the bytes: an app's
- * request, response, context and promises cost as much CPU time as a good part of a megabyte.
+ * A route on Node's own request and response, for the few requests that carry the bytes: an app's request, response,
+ * context and promises cost as much CPU time as a good part of a megabyte.
  */
 export interface DirectRoute {
+  /** Whether it takes a request whose target matches; every GET and HEAD, and no other, where this is left out. */
+  takes?(incoming: IncomingMessage): boolean;
   /** Matches the targets (path and query as received) that it takes. */
   readonly target: RegExp;
   /** Throws or rejects with the error to answer with, as long as nothing was sent. */
@@ -50,8 +52,9 @@ export function createDirectHandler(
     }
   };
   return (incoming, outgoing) => {
-    if (incoming.method !== 'GET' && incoming.method !== 'HEAD') return false;
+    const isRead = incoming.method === 'GET' || incoming.method === 'HEAD';
     for (const route of routes) {
+      if (!(route.takes?.(incoming) ?? isRead)) continue;
       const match = route.target.exec(incoming.url ?? '');
       if (!match) continue;
       answer(route, match, incoming, outgoing);

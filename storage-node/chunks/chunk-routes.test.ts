@@ -167,6 +167,43 @@ it('goes on pulling while slow clients hold every buffer they may', async () => 
   }
 });
 
+it('stores a chunk that lives in the index while every buffer is held', async () => {
+  const node = await startTestNode({ writeBuffers: 1 });
+  const before = node.repository.stats().usedBytes;
+  using slow = new RawClient(node.port);
+  slow.send(`PUT ${signed('PUT', TARGET)} HTTP/1.1`, 'host: x', `content-length: ${LENGTH}`);
+  slow.sendBytes(BYTES.subarray(0, 1000));
+  await until(() => node.repository.stats().usedBytes > before);
+  const small = chunkTarget(2, idOf(2));
+  const put = (length: number, headers = {}) =>
+    node.request('PUT', small, { body: new Uint8Array(BYTES.subarray(0, length)), headers });
+  const checksum = formatChecksum(checksumOf(BYTES.subarray(0, 1024)));
+  expect(await problemOf(await put(1024, { 'x-chunk-checksum': '00000000' }))).toMatchObject({ status: 422 });
+  expect(await problemOf(await put(1024, { 'x-chunk-checksum': 'x' }))).toMatchObject({ status: 400 });
+  expect((await put(1024, { 'x-chunk-checksum': checksum })).status).toBe(201);
+  expect((await put(1024)).status).toBe(200);
+  expect(await problemOf(await put(1023))).toMatchObject({ status: 409 });
+  const got = await node.request('GET', small);
+  expect(Buffer.from(await got.arrayBuffer()).equals(BYTES.subarray(0, 1024))).toBe(true);
+});
+
+it.each<[string, string, number]>([
+  ['POST', 'content-length: 100', 401],
+  ['PUT', 'content-length: 100', 401],
+  ['POST', 'content-length: 16385', 413],
+  ['POST', 'transfer-encoding: chunked', 411],
+])(
+  'refuses a %s with %s before its body has come, and takes no other request behind it',
+  async (method, header, status) => {
+    const node = await startTestNode();
+    using raw = new RawClient(node.port);
+    raw.send(`${method} ${status === 401 ? TARGET : signed(method, TARGET)} HTTP/1.1`, 'host: x', header);
+    const refused = await raw.response();
+    expect([refused.status, refused.headers.connection]).toEqual([status, 'close']);
+    await raw.untilClosed();
+  },
+);
+
 it.each([
   ['{', 'invalid_json'],
   ['{}', 'invalid_request'],

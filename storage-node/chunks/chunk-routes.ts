@@ -1,14 +1,20 @@
-import { type Context, Hono } from 'hono';
+import { Hono } from 'hono';
 import type { Clock } from '../../lib/clock/clock.ts';
-import { AppError } from '../../lib/errors/app-error.ts';
-import { pullChunkSchema, type StatedChunks, statChunksSchema } from '../../lib/node-api/schema.ts';
-import { CHECKSUM_HEADER, formatChecksum, parseChecksum } from '../../lib/node-api/targets.ts';
+import { type StatedChunks, statChunksSchema } from '../../lib/node-api/schema.ts';
+import { CHECKSUM_HEADER, formatChecksum } from '../../lib/node-api/targets.ts';
 import type { NodeEnv } from '../access.ts';
 import { clientGoneSignal } from '../client-gone.ts';
 import { BODY_IDLE_TIMEOUT_MS, BODY_TIMEOUT_MS, CHUNK_BYTES_MAX } from '../limits.ts';
 import type { NodeMetrics } from '../metrics.ts';
-import { addressOf, invalid, parseAddress, parseContentLength, parseJson } from '../parse-request.ts';
-import type { PutResult, VideoRepository } from '../repository/video-repository.ts';
+import {
+  addressOf,
+  invalid,
+  parseAddress,
+  parseContentLength,
+  parseJson,
+  readChecksum,
+} from '../parse-request.ts';
+import type { VideoRepository } from '../repository/video-repository.ts';
 import type { ChunkService } from './chunk-service.ts';
 import { receiveBody } from './receive-body.ts';
 
@@ -19,7 +25,7 @@ export interface ChunkRoutesOptions {
   readonly clock: Clock;
 }
 
-/** `/chunks/{position}/{id}`, apart from GET and HEAD: see `ChunkSender`. */
+/** `/chunks/{position}/{id}`, apart from what `ChunkSender` and `ChunkReceiver` answer. */
 export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
   const { repository, service, metrics, clock } = options;
   const bodyLimits = { clock, idleTimeoutMs: BODY_IDLE_TIMEOUT_MS, timeoutMs: BODY_TIMEOUT_MS };
@@ -29,26 +35,14 @@ export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
     const address = parseAddress(context);
     const length = parseContentLength(context, CHUNK_BYTES_MAX);
     if (length === 0) throw invalid('A chunk has at least one byte.');
-    const checksum = parseChecksumHeader(context);
+    const checksum = readChecksum(context.req.header(CHECKSUM_HEADER));
     const result = await service.receive(
       { ...address, length, checksum },
       (into) => receiveBody(context.env.incoming, into, bodyLimits),
       clientGoneSignal(context.env.outgoing),
     );
     metrics.bytesIn.inc(length);
-    return stored(context, result);
-  });
-
-  routes.post('/:position/:id', async (context) => {
-    const address = parseAddress(context);
-    const { source, length, checksum } = await parseJson(context, pullChunkSchema);
-    if (length > CHUNK_BYTES_MAX) {
-      throw new AppError('body_too_large', `A chunk may have ${CHUNK_BYTES_MAX} bytes.`);
-    }
-    const chunk = { ...address, length, checksum: parseChecksum(checksum)! };
-    const result = await service.pull(chunk, source, clientGoneSignal(context.env.outgoing));
-    if (result === 'created') metrics.bytesIn.inc(length);
-    return stored(context, result);
+    return context.json({ result }, result === 'created' ? 201 : 200);
   });
 
   routes.post('/stat', async (context) => {
@@ -70,17 +64,4 @@ export function createChunkRoutes(options: ChunkRoutesOptions): Hono<NodeEnv> {
   });
 
   return routes;
-}
-
-function stored(context: Context<NodeEnv>, result: PutResult): Response {
-  return context.json({ result }, result === 'created' ? 201 : 200);
-}
-
-/** The header `x-chunk-checksum`, if there is one. */
-export function parseChecksumHeader(context: Context<NodeEnv>): number | undefined {
-  const header = context.req.header(CHECKSUM_HEADER);
-  if (header === undefined) return undefined;
-  const checksum = parseChecksum(header);
-  if (checksum === undefined) throw invalid(`${CHECKSUM_HEADER} is not eight lower-case hex digits.`);
-  return checksum;
 }

@@ -1,4 +1,6 @@
 import type { BufferPool } from '../../lib/bytes/buffer-pool.ts';
+import { assert } from '../../lib/errors/app-error.ts';
+import { INLINE_BYTES_MAX } from '../limits.ts';
 import { assertSame } from '../repository/chunk-summing.ts';
 import type { PutResult, VideoRepository } from '../repository/video-repository.ts';
 import type { ChunkSource } from './chunk-source.ts';
@@ -44,6 +46,21 @@ export class ChunkService {
       return await this.#store(chunk, fill, signal);
     } finally {
       leave();
+    }
+  }
+
+  /**
+   * Stores a chunk that is small enough to live in the index, and whose bytes are the caller's. It needs no buffer, so
+   * it waits for no chunk that is still being written.
+   */
+  async storeSmall(chunk: AnnouncedChunk, bytes: Buffer): Promise<PutResult> {
+    assert(bytes.length <= INLINE_BYTES_MAX, 'longer chunks are written from page-aligned buffers');
+    const { position, id, checksum } = chunk;
+    const reservation = await this.#repository.reserve(bytes.length);
+    try {
+      return await this.#repository.put({ position, id, checksum, bytes, reservation });
+    } finally {
+      reservation.release();
     }
   }
 

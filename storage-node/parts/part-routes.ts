@@ -9,13 +9,12 @@ import { REQUEST_ID_HEADER } from '../../lib/http/request-id.ts';
 import { decodePartClaims, type PartClaims } from '../../lib/node-api/part-claims.ts';
 import { CHECKSUM_HEADER } from '../../lib/node-api/targets.ts';
 import type { NodeEnv } from '../access.ts';
-import { parseChecksumHeader } from '../chunks/chunk-routes.ts';
 import { receiveBody } from '../chunks/receive-body.ts';
 import { clientGoneSignal } from '../client-gone.ts';
 import type { NodeIdentity } from '../identity.ts';
 import { BODY_IDLE_TIMEOUT_MS, BODY_TIMEOUT_MS } from '../limits.ts';
 import type { NodeMetrics } from '../metrics.ts';
-import { invalid, parseAddress, parseContentLength } from '../parse-request.ts';
+import { invalid, parseAddress, parseContentLength, readChecksum } from '../parse-request.ts';
 import type { PartService } from './part-service.ts';
 
 const PATHS = '/parts/*';
@@ -57,7 +56,7 @@ export function createPartRoutes(options: PartRoutesOptions): Hono<NodeEnv> {
       {
         ...parseAddress(context),
         claims,
-        checksum: parseChecksumHeader(context),
+        checksum: readChecksum(context.req.header(CHECKSUM_HEADER)),
         fill: async (into) => {
           await receiveBody(incoming, into, bodyLimits);
           verify(into);

@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib';
 import { blockCount } from '../../lib/bytes/checksum.ts';
+import { crc32 } from '../../lib/bytes/crc32.ts';
 import { CHUNK_ID_PATTERN } from '../../lib/node-api/targets.ts';
 import type { ChunkEntry } from './video-repository.ts';
 

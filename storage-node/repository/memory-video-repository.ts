@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib';
 import { BLOCK_BYTES } from '../../lib/bytes/checksum.ts';
+import { crc32 } from '../../lib/bytes/crc32.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError, assert } from '../../lib/errors/app-error.ts';
 import { Capacity, EMPTY_REPOSITORY_BYTES, SpaceReservation, storedBytes } from './capacity.ts';
