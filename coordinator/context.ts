@@ -25,6 +25,7 @@ import type { Config } from './config.ts';
 import { openDatabase, type Transaction } from './database/database.ts';
 import { Leases } from './database/leases.ts';
 import { LIMITS } from './limits.ts';
+import { openLive } from './live.ts';
 import { SqlObjectRepository } from './objects/sql-object-repository.ts';
 import { createOpenapiRoutes } from './openapi/routes.ts';
 import { openPlayback, RENDITIONS_CHANNEL } from './playback.ts';
@@ -401,6 +402,11 @@ export async function openContext(
     ...{ config, database, renditions, store, placement: cluster, signingKey, clock, logger, responder },
     ...{ videos: service, accounts, cors: videoRoutes.cors, basePath: API_PREFIX },
   });
+  const live = await openLive(stack, {
+    ...{ config, database, videos, media: transcoding.media, accounts, clock, logger, stopping },
+    ...{ editsChannel: VIDEOS_CHANNEL, basePath: API_PREFIX },
+  });
+  metrics.observe('orbitvids_event_streams', 'Clients that follow how videos are', () => live.streams);
   const page = await readBuiltPage(BUILT_PAGE);
   if (page === null) logger.warn('the web page is not built (npm run build:web): only the API is served');
   const nodeOrigins = () =>
@@ -423,6 +429,8 @@ export async function openContext(
     ],
     features: [
       ...accounts.routes,
+      // Before those that would take its last word for an id.
+      live.routes,
       createVideoRoutes(videoRoutes),
       playback.routes,
       ...uploadWays.routes({ responder, cors: videoRoutes.cors }),

@@ -76,6 +76,8 @@ export const ACCESS = {
 
   'POST /api/v1/videos': uploader,
   'GET /api/v1/videos': reader,
+  // Whoever may not read a video is told that it is not there.
+  'GET /api/v1/videos/events': reader,
   'GET /api/v1/videos/{id}': reader,
   'PATCH /api/v1/videos/{id}': owner,
   'DELETE /api/v1/videos/{id}': owner,

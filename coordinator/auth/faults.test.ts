@@ -135,6 +135,24 @@ test('an open stream of events ends for whoever may not listen any more', async 
   expect(await response.text()).not.toContain('secret_event');
 });
 
+test('so does one that follows videos, on every coordinator', async () => {
+  const owner = await world.join('uploader');
+  const id = await world.addVideo(owner.userId, 'private');
+  const response = await fetch(`${world.urls[1]}/api/v1/videos/events?video=${id}&owner=me`, {
+    headers: { authorization: `Bearer ${owner.accessToken}` },
+  });
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (!text.includes(`"id":"${id}"`)) text += (await reader.read()).value ?? '';
+  await world.ask('POST', '/auth/logout', { token: owner.accessToken, at: 0 });
+  await untilRefused(owner.accessToken, 1);
+  text = '';
+  await world.database.notifications.publish('video_media', `${id} ${owner.userId}`);
+  // Ends by itself, or the test does not.
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) text += value;
+  expect(text).not.toContain('event: video');
+});
+
 test('an API key ends with its time', async () => {
   const { accessToken } = await world.join('viewer');
   const make = async () =>

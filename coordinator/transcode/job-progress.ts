@@ -6,6 +6,7 @@ import type { MediaStatus, VideoMedia } from '../videos/video-media.ts';
 import type { VideoRepository } from '../videos/video-repository.ts';
 import type { JobRendition, JobRepository } from './job-repository.ts';
 import { AUDIO_TRACKS_MAX } from './limits.ts';
+import { tellOfMedia } from './media-channel.ts';
 import type { MediaRepository } from './media-repository.ts';
 import { audioName } from './planner.ts';
 import type { LockedJob } from './task-repository.ts';
@@ -124,6 +125,7 @@ export class JobProgress {
     const hasReason = outcome === 'failed' || outcome === 'cancelled';
     const shown = hasReason ? reason : null;
     await media.setStatus(transaction, videoId, status, shown);
+    await tellOfMedia(transaction, videoId);
     const wasPlayable = before === 'playable' || before === 'ready';
     const types: VideoEventType[] = [];
     if (canBePlayed && !wasPlayable) types.push('video.playable');

@@ -9,6 +9,7 @@ import type { JobState } from './job.ts';
 import type { JobProgress } from './job-progress.ts';
 import type { Job, JobPosition, JobRendition, JobRepository, JobTask } from './job-repository.ts';
 import { BACKFILL_INTERVAL_MS, BACKFILL_WAITING_MAX } from './limits.ts';
+import { tellOfMedia } from './media-channel.ts';
 import type { OutputRepository } from './output-repository.ts';
 import { planInspection } from './planner.ts';
 import { type LockedJob, lockJob, type TaskRepository } from './task-repository.ts';
@@ -80,6 +81,7 @@ export class JobService implements AsyncDisposable {
     await jobs.insert(transaction, { id, videoId, source, ...options });
     const task = planInspection({ createdAtS: clock.nowMs() / 1000, ...options });
     await tasks.insert(transaction, id, [{ ...task, id: createId() }]);
+    await tellOfMedia(transaction, videoId);
     await announceTasks(transaction);
     return id;
   }

@@ -4,6 +4,7 @@ import type { Database, Transaction } from '../database/database.ts';
 import type { TranscodeJobsTable } from '../database/schema.ts';
 import type { JobState, PlannedTask, TaskSpec } from './job.ts';
 import { ATTEMPTS_MAX, RETRY_DELAY_MS } from './limits.ts';
+import { TELL_OF_MEDIA } from './media-channel.ts';
 
 export interface Worker {
   readonly id: string;
@@ -92,15 +93,20 @@ export class TaskRepository {
   }
 
   async #noteBegin(jobId: string): Promise<void> {
-    await this.#database
-      .updateTable('transcode_jobs')
-      .set({ state: 'running', started_at: sql<Date>`now()` })
-      .where('id', '=', jobId)
-      .where('state', '=', 'queued')
-      .execute();
+    await sql`
+      with begun as (
+        update transcode_jobs set state = 'running', started_at = now()
+        where id = ${jobId}::uuid and state = 'queued'
+        returning video_id
+      )
+      select ${TELL_OF_MEDIA} from begun join videos as video on video.id = begun.video_id
+    `.execute(this.#database);
   }
 
-  /** The video of a task that is leased under this fence; null when it is not, or not any more. Keeps its outputs open. */
+  /**
+   * The video of a task that is leased under this fence; null when it is not, or not any more. Keeps its outputs open, and
+   * tells of the progress.
+   */
   async renew(
     id: string,
     fence: number,
@@ -120,7 +126,8 @@ export class TaskRepository {
         where output.task_id = ${id}::uuid and output.fence = ${fence}::bigint
           and objects.id = output.object_id and objects.state = 'open'
       )
-      select job.video_id as "videoId" from held join transcode_jobs as job on job.id = held.job_id
+      select job.video_id as "videoId", ${TELL_OF_MEDIA}
+      from held join transcode_jobs as job on job.id = held.job_id join videos as video on video.id = job.video_id
     `.execute(this.#database);
     return rows[0]?.videoId ?? null;
   }

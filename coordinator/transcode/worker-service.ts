@@ -17,6 +17,7 @@ import {
   RELAPSE_DELAY_MS,
   WORKER_MEMORY_MS,
 } from './limits.ts';
+import { tellOfMedia } from './media-channel.ts';
 import type { Output, OutputRepository } from './output-repository.ts';
 import type { ResultCommit } from './result-commit.ts';
 import type { HeldTask, LeasedTask, TaskRepository } from './task-repository.ts';
@@ -289,6 +290,8 @@ export class WorkerService implements AsyncDisposable {
         instead === null ? { reason, isUnplayable: code === 'unplayable' } : undefined,
       );
     }
+    // The end of a task is told by `settle`; that it begins once more is here.
+    if (!isFinal) await tellOfMedia(transaction, task.job.video_id);
     await announceTasks(transaction);
     return isFinal;
   }

@@ -56,6 +56,16 @@ export class SqlVideoRepository implements VideoRepository {
     return row ? toVideo(row) : null;
   }
 
+  async findAll(ids: readonly string[]): Promise<Video[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.#database
+      .selectFrom('videos')
+      .selectAll()
+      .where('id', 'in', [...ids])
+      .execute();
+    return rows.map(toVideo);
+  }
+
   async list({ limit, audience, after, ownerId }: VideoPage): Promise<Video[]> {
     let query = this.#database.selectFrom('videos').selectAll();
     if (ownerId !== undefined) query = query.where('owner_id', '=', ownerId);

@@ -63,6 +63,8 @@ export interface VideoRepository {
    */
   insert(video: Video, stored: StoredObject, within?: Transaction): Promise<void>;
   find(id: string, within?: Transaction): Promise<Video | null>;
+  /** In no particular order; those that are gone are not in it. */
+  findAll(ids: readonly string[]): Promise<Video[]>;
   /** At most `limit` videos that the audience may list, newest first (by createdAt, then id), from behind `after`. */
   list(page: VideoPage): Promise<Video[]>;
   /**

@@ -53,7 +53,16 @@ export class TestBrowser implements AsyncDisposable {
     viewport: { width: number; height: number },
     others: () => readonly string[] = () => [],
   ): Promise<WatchedPage> {
-    const page = await this.#browser.newPage({ viewport });
+    const context = await this.#browser.newContext({ viewport });
+    return this.#watch(await context.newPage(), origin, others);
+  }
+
+  /** Another tab beside a page: with its login, its storage and its size. */
+  async tab(beside: Page, origin: string, others: () => readonly string[] = () => []): Promise<WatchedPage> {
+    return this.#watch(await beside.context().newPage(), origin, others);
+  }
+
+  #watch(page: Page, origin: string, others: () => readonly string[]): WatchedPage {
     const complaints: string[] = [];
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text());

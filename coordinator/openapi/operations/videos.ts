@@ -1,3 +1,4 @@
+import { followQuerySchema } from '../../live/schema.ts';
 import {
   contentQuerySchema,
   listQuerySchema,
@@ -49,6 +50,18 @@ const RECORD_ERRORS = [
   'upload_expired',
 ] as const;
 
+const LIVE_VIDEO = {
+  video: VIDEO,
+  etag: '"v1.0a1B2c3D"',
+  job: {
+    id: '019bcb58-2b40-7c8e-8f33-9e4dbf2f7c66',
+    state: 'running',
+    progress: 0.42,
+    reason: null,
+    renditions: [{ name: '480p', kind: 'video', progress: 0.5, isPublished: false }],
+  },
+};
+
 export const VIDEOS = group({
   tag: 'Videos',
   description:
@@ -92,6 +105,17 @@ export const VIDEOS = group({
         items: [VIDEO],
         nextCursor: 'bWtpNWcxYTAuMDE5YmNiNGUtN2ExMC03YzNlLTlhNTQtM2YxZjBmNmQyYjEx',
       },
+    },
+    'GET /api/v1/videos/events': {
+      summary: 'How videos are, as it changes',
+      details:
+        'Server-sent events without an end. `event: video` has in `data` how a video is now: `{video, etag, job}`, where `video` is what `GET /videos/{id}` answers and `job` its latest transcoding with the progress of each rendition, or null. `event: gone` has `{id}`: the video was deleted, or may not be read. Each named video is told at first, of `owner=me` those that are being processed; then whatever changes, the latest state alone. Nothing that was missed is told later: whoever comes back is told how things are. A stream ends after 15 minutes at the latest, when its credentials are not good any more, or when its client does not read; come again with fresh ones then.',
+      query: followQuerySchema,
+      queryExample: { video: VIDEO_ID },
+      status: 200,
+      answer: 'text/event-stream',
+      answerExample: `event: video\ndata: ${JSON.stringify(LIVE_VIDEO)}\n\n`,
+      errors: ['too_many_requests', 'too_busy'],
     },
     'GET /api/v1/videos/{id}': {
       pathExample: { id: VIDEO_ID },

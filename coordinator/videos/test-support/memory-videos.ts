@@ -22,6 +22,10 @@ export class MemoryVideoRepository implements VideoRepository {
     return this.videos.get(id) ?? null;
   }
 
+  async findAll(ids: readonly string[]): Promise<Video[]> {
+    return ids.flatMap((id) => this.videos.get(id) ?? []);
+  }
+
   async list({ limit, after, audience, ownerId }: VideoPage): Promise<Video[]> {
     const isListed = (video: Video) =>
       audience === 'everything' ||

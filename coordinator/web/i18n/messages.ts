@@ -253,6 +253,7 @@ export const MESSAGES = {
   captions: ['Captions', 'Untertitel'],
   speed: ['Speed', 'Geschwindigkeit'],
   quality: ['Quality', 'Qualität'],
+  qualities: ['Qualities', 'Qualitäten'],
   auto: ['Auto', 'Auto'],
   pictureInPicture: ['Picture in picture', 'Bild im Bild'],
   fullscreen: ['Full screen', 'Vollbild'],

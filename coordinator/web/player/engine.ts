@@ -102,11 +102,14 @@ export class Engine {
       // Captions are the page's own tracks.
       ...{ subtitleStreamController: undefined, subtitleTrackController: undefined },
       ...{ timelineController: undefined, capLevelToPlayerSize: true, backBufferLength: 60 },
+      ...lineEstimate(),
     };
     const hls = new Hls(config);
     this.#hls = hls;
     this.kind.value = 'playlist';
     hls.on(Hls.Events.MANIFEST_PARSED, () => {
+      // Where none seems to fit the line, the smallest comes soonest; the first of the playlist is the largest.
+      hls.firstLevel = 0;
       this.qualities.value = hls.levels.map(({ height, bitrate }, index) => ({
         index,
         height,
@@ -198,4 +201,11 @@ export class Engine {
       this.#tries = 0;
     }
   }
+}
+
+/** What the browser has seen of the line, so that the first segments fit it. */
+function lineEstimate(): { abrEwmaDefaultEstimate?: number } {
+  const { connection } = navigator as { connection?: { downlink?: number } };
+  const { downlink } = connection ?? {};
+  return downlink === undefined || downlink <= 0 ? {} : { abrEwmaDefaultEstimate: downlink * 1e6 };
 }

@@ -24,9 +24,12 @@ export async function sendDirect(file: File, entry: UploadEntry, hooks: SendHook
     hooks.onProgress(Math.min(sent, file.size), storedBytes);
   };
   const fetch = fetchWithProgress(send as typeof globalThis.fetch, (url, bytes) => {
+    // A part that has arrived is counted as stored in a moment; without it now the bar would go back.
     if (bytes === 0) underWay.delete(url);
-    else underWay.set(url, bytes);
-    report();
+    else {
+      underWay.set(url, bytes);
+      report();
+    }
   });
   const video = await uploadDirect(file, {
     url: location.origin,
@@ -55,4 +58,9 @@ export async function sendDirect(file: File, entry: UploadEntry, hooks: SendHook
 /** Whether the storage nodes themselves, and not the coordinator, may be what cannot be reached. */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof UploadError && error.status === 0;
+}
+
+/** Whether parts cannot get the copies that they need, because too few of their own nodes are up; the coordinator knows others. */
+export function isShortOfCopies(error: unknown): boolean {
+  return error instanceof UploadError && error.code === 'parts_missing';
 }

@@ -1,7 +1,7 @@
 import { send } from '../api/client.ts';
 import { unreachable } from '../api/problem.ts';
 import type { UploadEntry } from './entry.ts';
-import { isUnreachable, sendDirect } from './send-direct.ts';
+import { isShortOfCopies, isUnreachable, sendDirect } from './send-direct.ts';
 import { sendTus } from './send-tus.ts';
 
 export interface SendHooks {
@@ -35,11 +35,12 @@ export async function sendFile(file: File, entry: UploadEntry, hooks: SendHooks)
       },
     });
   } catch (error) {
-    if (!isUnreachable(error) || hooks.signal.aborted) throw error;
+    const isIncomplete = isShortOfCopies(error);
+    if (!(isIncomplete || isUnreachable(error)) || hooks.signal.aborted) throw error;
     if (!(await isServerThere())) throw unreachable(error);
     const broken = (breaks.get(entry.id) ?? 0) + 1;
     breaks.set(entry.id, broken);
-    if (storedBytes > 0 && broken < BREAKS_MAX) throw unreachable(error);
+    if (!isIncomplete && storedBytes > 0 && broken < BREAKS_MAX) throw unreachable(error);
     const next = await hooks.onWay('tus');
     return await sendTus(file, next, hooks);
   }

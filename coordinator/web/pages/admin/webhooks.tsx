@@ -13,6 +13,7 @@ import { Listing } from '../../parts/listing.tsx';
 import { Menu, MenuItem } from '../../parts/menu.tsx';
 import { Empty } from '../../parts/states.tsx';
 import { useAction } from '../../parts/use-action.ts';
+import { usePoll } from '../../parts/use-poll.ts';
 import { useTitle } from '../../parts/use-title.ts';
 import { WebhookForm } from './webhook-form.tsx';
 
@@ -186,10 +187,16 @@ const DELIVERY_STATES: Readonly<Record<Delivery['state'], MessageName>> = {
   held: 'deliveryHeld',
 };
 
+/** How often deliveries that are on their way are asked about. */
+const REFRESH_MS = 1500;
+
 function Deliveries({ webhookId }: { readonly webhookId: string }) {
   const path = `/webhooks/${webhookId}/deliveries`;
   const list = usePagedList<Delivery>(path, { limit: 20 });
   const { isBusy, run } = useAction();
+  usePoll(REFRESH_MS, () => {
+    if (list.items.peek().some(({ state }) => state === 'pending')) void list.refresh().catch(() => {});
+  });
   const replay = (id: string) =>
     run(async () => {
       list.replace(await ask<Delivery>('POST', `${path}/${id}/replay`));

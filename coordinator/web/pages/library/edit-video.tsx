@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
-import { ask } from '../../api/client.ts';
+import { useRef } from 'preact/hooks';
+import { askVersioned } from '../../api/client.ts';
 import { mediaOf } from '../../api/media.ts';
 import { Problem } from '../../api/problem.ts';
 import type { Video, Visibility } from '../../api/types.ts';
@@ -53,16 +54,26 @@ function VideoForm({ watched: { video, etag }, onSaved }: VideoFormProps) {
     description: video.description,
     visibility: video.visibility,
   });
+  // Of what the fields were filled with: what becomes of the video meanwhile is not what was edited here.
+  const base = useRef(etag);
   const areLinksShown = useSignal(false);
   const { isBusy, run } = useAction((error) => {
-    // Somebody else has changed it: what they made of it is read, and what was typed stays.
-    if (error instanceof Problem && error.code === 'precondition_failed') onSaved();
     sayProblem(error);
+    if (!(error instanceof Problem && error.code === 'precondition_failed')) return;
+    // Somebody else has changed it. Who has been told so may save once more; what was typed stays.
+    void askVersioned<Video>('GET', `/videos/${video.id}`, { isFresh: true }).then((fresh) => {
+      base.current = fresh.etag;
+      onSaved();
+    }, sayProblem);
   });
   const submit = () =>
     run(async () => {
-      const headers = etag === undefined ? {} : { 'if-match': etag };
-      await ask<Video>('PATCH', `/videos/${video.id}`, { json: fields.value, headers });
+      const headers = base.current === undefined ? {} : { 'if-match': base.current };
+      const saved = await askVersioned<Video>('PATCH', `/videos/${video.id}`, {
+        json: fields.value,
+        headers,
+      });
+      base.current = saved.etag;
       say(t('saved'), { kind: 'good' });
       onSaved();
     });

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { follow } from '../../api/live-videos.ts';
 import { mediaOf, posterOf } from '../../api/media.ts';
 import { type PagedList, usePagedList } from '../../api/paged.ts';
 import { mayUpload } from '../../api/session.ts';
@@ -14,12 +15,15 @@ import { Picture } from '../../parts/picture.tsx';
 import { Empty } from '../../parts/states.tsx';
 import { useTitle } from '../../parts/use-title.ts';
 import { UsageBar } from '../upload/usage-bar.tsx';
+import { isOnItsWay } from '../watch/use-video.ts';
 import { deleted, deleteLater } from './deletions.ts';
 import { MediaState } from './media-state.tsx';
 import { VideoMenu } from './video-menu.tsx';
 
-/** How often videos that are being prepared are asked about. */
+/** How often videos that are being prepared are asked about while the server does not tell by itself. */
 const REFRESH_MS = 6000;
+/** What has come to be at once is asked for once. */
+const GATHER_MS = 300;
 
 export function LibraryPage() {
   const list = usePagedList<Video>('/videos', { owner: 'me', limit: 30 });
@@ -99,13 +103,35 @@ function LibraryRow({ video, list }: RowProps) {
   );
 }
 
+/** Keeps the list as it is on the server, whichever tab or machine changes it. */
 function useRefresh(list: PagedList<Video>): void {
   const isDue = useSignal(false);
-  isDue.value = list.items.value.some((video) => mediaOf(video).status === 'processing');
+  isDue.value = list.items.value.some((video) => isOnItsWay(mediaOf(video)));
   useEffect(() => {
+    let isTold = false;
+    let gathering: ReturnType<typeof setTimeout> | undefined;
+    const refresh = () => {
+      clearTimeout(gathering);
+      gathering = setTimeout(() => void list.refresh().catch(() => {}), GATHER_MS);
+    };
+    const stop = follow(null, {
+      onVideo: ({ video }) => {
+        if (list.items.peek().some(({ id }) => id === video.id)) list.replace(video);
+        else refresh();
+      },
+      onGone: (id) => list.remove(id),
+      onState: (isConnected) => {
+        isTold = isConnected;
+        if (isConnected) refresh();
+      },
+    });
     const timer = setInterval(() => {
-      if (isDue.peek() && document.visibilityState === 'visible') void list.refresh().catch(() => {});
+      if (isDue.peek() && !isTold && document.visibilityState === 'visible') refresh();
     }, REFRESH_MS);
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(gathering);
+      stop();
+    };
   }, [list]);
 }

@@ -10,5 +10,5 @@ export function Processing({ videoId }: { readonly videoId: string }) {
   if (media.reason !== null && (media.status === 'unplayable' || media.status === 'failed')) {
     return <p class="bad">{media.reason}</p>;
   }
-  return isOnItsWay(media) ? <Preparing media={media} /> : null;
+  return isOnItsWay(media) ? <Preparing media={media} job={value.job} /> : null;
 }

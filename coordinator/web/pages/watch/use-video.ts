@@ -1,31 +1,47 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { API, ask, askVersioned, send } from '../../api/client.ts';
+import { follow, type LiveJob } from '../../api/live-videos.ts';
 import { type Media, mediaOf, playlistOf, posterOf } from '../../api/media.ts';
 import type { Attachment, Page, Video } from '../../api/types.ts';
 import { type Resource, useResource } from '../../parts/use-resource.ts';
 import type { Sources } from '../../player/engine.ts';
 import { parseStoryboard, type Tile } from '../../player/storyboard.ts';
 
-/** How often a video that is being prepared is asked about. */
+/** How often a video that is being prepared is asked about while the server does not tell by itself. */
 const ASK_EVERY_MS = 4000;
 
 export interface Watched {
   readonly video: Video;
   readonly etag: string | undefined;
+  /** What is being made of it; null as long as the server has told nothing. */
+  readonly job: LiveJob | null;
 }
 
 export function useVideo(id: string): Resource<Watched> {
   const resource = useResource(`video ${id}`, async (signal): Promise<Watched> => {
     const { value, etag } = await askVersioned<Video>('GET', `/videos/${id}`, { signal });
-    return { video: value, etag };
+    return { video: value, etag, job: null };
   });
   const isPreparing = resource.value !== undefined && isOnItsWay(mediaOf(resource.value.video));
-  const { reload } = resource;
+  const { reload, set } = resource;
   useEffect(() => {
     if (!isPreparing) return;
-    const timer = setInterval(() => document.visibilityState === 'visible' && reload(), ASK_EVERY_MS);
-    return () => clearInterval(timer);
-  }, [isPreparing]);
+    let isTold = false;
+    const stop = follow(id, {
+      onVideo: set,
+      onGone: reload,
+      onState: (isConnected) => {
+        isTold = isConnected;
+      },
+    });
+    const timer = setInterval(() => {
+      if (!isTold && document.visibilityState === 'visible') reload();
+    }, ASK_EVERY_MS);
+    return () => {
+      clearInterval(timer);
+      stop();
+    };
+  }, [id, isPreparing]);
   return resource;
 }
 

@@ -68,7 +68,7 @@ export function WatchPage({ id = '' }: { readonly id?: string }) {
             <Button onClick={switchOver}>{t('switchNow')}</Button>
           </div>
         )}
-        {!isBetterThere && isOnItsWay(media) && <Preparing media={media} />}
+        {!isBetterThere && isOnItsWay(media) && <Preparing media={media} job={value?.job ?? null} />}
         {startS > 0 && !query.value.has('t') && (
           <p class="watch-resumed">{t('resumedAt', { at: formatClock(startS) })}</p>
         )}
