@@ -89,8 +89,15 @@ test('a node that took the part and owns nothing counts like a stand-in, and oth
   expect((await new World().set({ n4: GOOD, n1: GOOD }).inspect(false, 'n4')).isStored).toBe(true);
   const alone = new World().set({ n4: GOOD });
   expect((await alone.inspect(true, 'n4')).isStored).toBe(true);
-  // Of a node that is none of these nobody asks.
-  expect((await new World().set({ n4: GOOD, n1: GOOD }).inspect(false, 'n0')).isStored).toBe(false);
+});
+
+test('copies with nodes that stood in for an owner count, if the bytes are the same', async () => {
+  const world = new World().set({ n0: GOOD, n4: GOOD });
+  expect(await world.inspect(false)).toMatchObject({ isStored: true, isShort: true });
+  // Nor are they lost while the owners cannot be copied to.
+  for (const id of ['n1', 'n2']) world.silent.add(id);
+  expect((await world.inspect(true)).isStored).toBe(true);
+  expect((await new World().set({ n0: GOOD, n4: BAD }).inspect(false)).isStored).toBe(false);
 });
 
 test('while a range changes hands, a quorum of the old and one of the new owners must have it', async () => {

@@ -1,5 +1,6 @@
 import { AppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
+import { PART_NODES_MAX } from '../../lib/node-api/part-claims.ts';
 import { forEachLimited } from '../cluster/for-each-limited.ts';
 import type { NodeInventory } from '../cluster/node-inventory.ts';
 import type { Placement, StorageNode } from '../cluster/placement.ts';
@@ -34,6 +35,8 @@ interface Candidate {
   readonly length: number;
   readonly owners: readonly StorageNode[];
   readonly sets: readonly (readonly StorageNode[])[];
+  /** Those that took the part in the place of an owner, if any did. */
+  readonly fallbacks: readonly StorageNode[];
   readonly copies: Map<StorageNode, StatedChunk>;
 }
 
@@ -52,7 +55,8 @@ export class PartInspector {
   /**
    * One answer a part, in the order of `indexes`.
    *
-   * 1. Asks the owners of every attempt, and the node that was to take it from the client.
+   * 1. Asks the owners of every attempt, and the node that was to take it from the client; where these have too few
+   *    copies, the nodes that were to stand in for an owner as well.
    * 2. What the bytes are is for that node to say, for everybody else got them from there. While it does not answer, all
    *    copies have to agree. Copies that are anything else do not count, and with `mend` they are deleted.
    * 3. With `mend`, owners that lack a part are told to fetch it where that makes a quorum.
@@ -69,8 +73,11 @@ export class PartInspector {
     const permit = this.#options.placement.enter();
     try {
       const candidates = attempts.map((attempt) => this.#candidateOf(upload, attempt));
-      await this.#look(candidates, signal);
+      await this.#look(candidates, ({ owners, nodeId }) => [...owners, ...this.#nodesOf(nodeId)], signal);
       for (const candidate of candidates) await this.#settleContents(candidate, mend, signal);
+      const short = candidates.filter((candidate) => candidate.copies.size > 0 && !this.#isStored(candidate));
+      await this.#look(short, ({ fallbacks }) => fallbacks, signal);
+      for (const candidate of short) await this.#settleContents(candidate, mend, signal);
       if (mend) {
         const thin = candidates.filter(
           (candidate) => candidate.copies.size > 0 && !this.#isStored(candidate),
@@ -97,17 +104,28 @@ export class PartInspector {
   #candidateOf(upload: DirectUpload, attempt: PartAttempt): Candidate {
     const { index, nodeId } = attempt;
     const { id, position } = chunkOf(upload, attempt);
-    const { owners, sets } = this.#options.placement.writeTargetsOf(position);
-    return { index, id, position, nodeId, length: lengthOf(upload, index), owners, sets, copies: new Map() };
+    const { owners, sets, fallbacks } = this.#options.placement.writeTargetsOf(position);
+    return {
+      ...{ index, id, position, nodeId, length: lengthOf(upload, index), owners, sets, copies: new Map() },
+      fallbacks: fallbacks.slice(0, PART_NODES_MAX),
+    };
   }
 
-  async #look(candidates: readonly Candidate[], signal: AbortSignal): Promise<void> {
+  #nodesOf(nodeId: string): StorageNode[] {
+    return this.#options.placement.nodes().filter(({ id }) => id === nodeId);
+  }
+
+  /** Asks of each candidate those of the nodes that were not found to have it. */
+  async #look(
+    candidates: readonly Candidate[],
+    nodesOf: (candidate: Candidate) => readonly StorageNode[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { placement, nodes, logger } = this.#options;
     const wanted = new Map<StorageNode, Candidate[]>();
-    const taking = new Map(placement.nodes().map((node) => [node.id, node]));
     for (const candidate of candidates) {
-      const taker = taking.get(candidate.nodeId);
-      for (const node of new Set([...candidate.owners, ...(taker ? [taker] : [])])) {
+      for (const node of new Set(nodesOf(candidate))) {
+        if (candidate.copies.has(node)) continue;
         if (placement.healthOf(node.id) === 'down') continue;
         const list = wanted.get(node) ?? [];
         list.push(candidate);
