@@ -10,6 +10,7 @@ import {
   PACE_OF_FOUND,
   PACE_OF_LIMIT,
   REFIND_AFTER_MS,
+  TAIL_MS,
 } from './limits.ts';
 
 const MIB = 1024 * 1024;
@@ -102,7 +103,7 @@ test('work that has become less by itself brings the end nearer', () => {
   const schedule = committed();
   const less = after(TOTAL * 0.7);
   schedule.update(1000, less);
-  expect(schedule.secondsLeft(less)).toBeCloseTo(less.leftBytes / schedule.pace!, 6);
+  expect(schedule.secondsLeft(less)).toBeCloseTo(less.leftBytes / schedule.pace! + TAIL_MS / 1000, 6);
 });
 
 test('what reads leave is found out again when they have not minded for long, and there is much left', () => {

@@ -14,6 +14,7 @@ import {
   PACE_REGAINED,
   REFIND_AFTER_MS,
   REFIND_MS,
+  TAIL_MS,
 } from './limits.ts';
 
 /** What the schedule is told once a second, of copying beside reads. */
@@ -67,7 +68,7 @@ export class CopySchedule {
   constructor(kept: KeptSchedule | null = null) {
     if (kept === null) return;
     this.#pace = kept.paceBytesPerSecond;
-    this.#remainingMs = kept.secondsLeft * 1000;
+    this.#remainingMs = Math.max(0, kept.secondsLeft * 1000 - TAIL_MS);
     this.#hasCommitted = true;
   }
 
@@ -96,19 +97,18 @@ export class CopySchedule {
     return Math.min(this.#pace * PACE_BEHIND_MAX, Math.max(this.#pace * PACE_LEAD_MAX, needed));
   }
 
-  /**
-   * Seconds until everything is over. The last copies end before they are paid for, by about as much as the last phases of
-   * their ranges take.
-   */
+  /** Seconds until everything is over. */
   secondsLeft(now: CopyingNow): number {
+    return now.leftBytes / this.#expectedRate(now) + TAIL_MS / 1000;
+  }
+
+  #expectedRate(now: CopyingNow): number {
     const pace = this.#pace;
-    if (pace === null) return now.leftBytes / paceFor(now);
+    if (pace === null) return paceFor(now);
     const needed = Math.min(pace * PACE_BEHIND_MAX, this.#neededRate(now.leftBytes));
-    if (needed <= pace || now.doneRate === null)
-      return now.leftBytes / Math.max(pace * PACE_LEAD_MAX, needed);
+    if (needed <= pace || now.doneRate === null) return Math.max(pace * PACE_LEAD_MAX, needed);
     // Late, it can not be trusted to make up for more than what it has shown lately, and a little.
-    const rate = Math.min(needed, Math.max(pace * PACE_DOUBT, now.doneRate * PACE_REGAINED));
-    return now.leftBytes / rate;
+    return Math.min(needed, Math.max(pace * PACE_DOUBT, now.doneRate * PACE_REGAINED));
   }
 
   #find(elapsedMs: number, now: CopyingNow): void {

@@ -124,6 +124,8 @@ export const PACE_DOUBT = 0.5;
 export const PACE_LATE_MS = 5000;
 /** When reads have not minded for so long, and there is as much time left, what they leave is found out again. */
 export const REFIND_AFTER_MS = 600_000;
+/** What the last phases of the last ranges take beyond their copies. */
+export const TAIL_MS = 1000;
 /** How many bytes are copied for each that was planned is known after so many; it counts within these bounds. */
 export const COST_KNOWN_BYTES = 64 * MIB;
 export const COST_MIN = 0.5;
