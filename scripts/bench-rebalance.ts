@@ -2,7 +2,8 @@
  * What a change of the ring costs whoever uses the cluster meanwhile:
  * `node scripts/bench-rebalance.ts [--data 1500MB] [--uploaders 8] [--readers 16] [--upload-size 1MiB]
  * [--upload-pause 500] [--read-size 256KiB] [--read-pause 50] [--baseline 15] [--check-pause 5] [--seed N] [--json FILE]
- * [--dir DIRECTORY]`.
+ * [--trace FILE] [--dir DIRECTORY]`. The trace has a line of JSON for every second of every change: what is done and left, the
+ * rate, what copies are held to, what reads take and the time left as it was said.
  *
  * Five nodes with data, and uploaders and range readers that never stop; pauses are milliseconds, to be chosen so that
  * the load alone leaves the machine some room. Then a sixth node joins, one is drained and removed, and one is killed
@@ -11,7 +12,7 @@
  * there were owners enough, or a chunk does not lie on its owners alone at the end.
  */
 import { randomInt } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../lib/clock/clock.ts';
 import { type BenchRun, DEFAULT_DIRECTORY, positive, runBench, say, size } from './bench/bench-run.ts';
@@ -23,7 +24,12 @@ import type { LoadSample } from './trials/load-messages.ts';
 import { LoadRunner } from './trials/load-runner.ts';
 import { describeFailures, failuresOf } from './trials/load-tally.ts';
 import { isSettled, type PlacementReport } from './trials/placement-checker.ts';
-import { gainedBytes, type WatchedRebalance, watchRebalance } from './trials/rebalance-watch.ts';
+import {
+  gainedBytes,
+  type TimePrediction,
+  type WatchedRebalance,
+  watchRebalance,
+} from './trials/rebalance-watch.ts';
 import { TrialCluster } from './trials/trial-cluster.ts';
 
 const MIB = 1024 * 1024;
@@ -54,6 +60,7 @@ interface Options {
   readonly checkPauseSeconds: number;
   readonly seed: number;
   readonly json: string | undefined;
+  readonly trace: string | undefined;
   readonly directory: string;
 }
 
@@ -83,6 +90,7 @@ function readOptions(): Options {
       'check-pause': { type: 'string', default: '5' },
       seed: { type: 'string', default: String(randomInt(1, 2 ** 31)) },
       json: { type: 'string' },
+      trace: { type: 'string' },
       dir: { type: 'string', default: DEFAULT_DIRECTORY },
     },
   });
@@ -98,6 +106,7 @@ function readOptions(): Options {
     checkPauseSeconds: positive('check-pause', values['check-pause']),
     seed: positive('seed', values.seed),
     json: values.json,
+    trace: values.trace,
     directory: values.dir,
   };
 }
@@ -159,6 +168,23 @@ async function runPhase(
     gainedBytes: gainedBytes(copiesBefore, trial.checker),
     countedBytes: storedAfter - storedBefore - REPLICAS * load.uploadedBytes,
   };
+}
+
+/** Writes down what coordinators tell of rebalances every second, until the run ends. */
+function traceTo(file: string, run: BenchRun, trial: TrialCluster): void {
+  writeFileSync(file, '');
+  const over = new AbortController();
+  const listening = (async () => {
+    for await (const { at, kind, details } of trial.admin.events(AbortSignal.any([run.signal, over.signal])))
+      if (kind.startsWith('rebalance_'))
+        appendFileSync(file, `${JSON.stringify({ at, kind, ...details })}\n`);
+  })().catch((error: unknown) => {
+    if (!over.signal.aborted) say(`the trace ended: ${error}`);
+  });
+  run.resources.defer(async () => {
+    over.abort();
+    await listening;
+  });
 }
 
 function describeProgress({ ranges, bytes, bytesPerSecond, secondsLeft, error }: Rebalance): string {
@@ -273,13 +299,36 @@ function printMoves(phases: readonly Phase[]): void {
     '(copied: by the report of the rebalance; appeared: copies of what was there before and after; counted: what nodes stored,',
   );
   say(' less every upload three times, so with what uploads into moving ranges cost beyond that)');
-  for (const { name, watched } of moves) {
-    const parts = watched.predictions.map(
-      ({ share, promisedSeconds, trueSeconds }) =>
-        `${share * 100}%: ${promisedSeconds === null ? 'nothing' : promisedSeconds.toFixed(1)} for ${trueSeconds.toFixed(1)}`,
-    );
-    say(`${name}: seconds left as promised, for what it took: ${parts.join('; ')}`);
-  }
+  printPredictions(moves);
+}
+
+/** The time left, as it was said, beside the time that it then took. */
+function printPredictions(moves: readonly (Phase & { readonly watched: WatchedRebalance })[]): void {
+  const told = ({ promisedSeconds, trueSeconds }: TimePrediction) =>
+    promisedSeconds === null
+      ? 'nothing'
+      : `${promisedSeconds.toFixed(1)} / ${trueSeconds.toFixed(1)}, ${signed(promisedSeconds / trueSeconds - 1)}`;
+  const shares = moves[0]?.watched.predictions.map(({ share }) => `at ${share * 100}%`) ?? [];
+  say();
+  say('seconds left: said / it took, and how far that is from the truth');
+  say(
+    formatTable(
+      [
+        { title: 'phase', align: 'left' },
+        ...[...shares, 'farthest from 10% on', 'at'].map((title) => ({ title })),
+      ],
+      moves.map(({ name, watched: { predictions, worst } }) => [
+        name,
+        ...shares.map((_, index) => (predictions[index] ? told(predictions[index]) : '-')),
+        worst === null ? '-' : told(worst),
+        worst === null ? '-' : percent(worst.share, 1),
+      ]),
+    ),
+  );
+}
+
+function signed(share: number): string {
+  return `${share < 0 ? '-' : '+'}${Math.abs(share * 100).toFixed(0)}%`;
 }
 
 function isRight({ load, watched }: Phase): boolean {
@@ -317,6 +366,7 @@ async function bench(run: BenchRun, options: Options): Promise<boolean> {
   const trial = await TrialCluster.start(run, { nodeCount: NODES, replicas: REPLICAS, seed: options.seed });
   await trial.uploadCorpus(corpusSizes(options.dataBytes));
   trial.tell('uploaded', await trial.checker.check());
+  if (options.trace !== undefined) traceTo(options.trace, run, trial);
 
   trial.load = run.resources.use(
     await LoadRunner.start(

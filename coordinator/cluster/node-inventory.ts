@@ -85,12 +85,12 @@ export interface NodeInventory {
   has(node: StorageNode, chunk: Pick<ChunkRef, 'id' | 'position'>, signal: AbortSignal): Promise<boolean>;
   /**
    * Drops exactly the chunks whose digest that is; nothing, and false, when the node has other ones by now. The
-   * request is worthless `lifetimeS` after it was sent.
+   * request is worthless after `expiresAtMs`, wall clock.
    */
   drop(
     node: StorageNode,
     interval: Interval,
-    options: { readonly digest: string; readonly lifetimeS: number },
+    options: { readonly digest: string; readonly expiresAtMs: number },
     signal: AbortSignal,
   ): Promise<boolean>;
   /**
@@ -218,14 +218,14 @@ export class HttpNodeInventory implements NodeInventory {
   async drop(
     node: StorageNode,
     { first, last }: Interval,
-    options: { readonly digest: string; readonly lifetimeS: number },
+    options: { readonly digest: string; readonly expiresAtMs: number },
     signal: AbortSignal,
   ): Promise<boolean> {
     const answer = await this.#requests.send(node.url, {
       method: 'DELETE',
       target: `${rangeTarget(first, last)}?digest=${options.digest}`,
       signed: true,
-      lifetimeS: options.lifetimeS,
+      expiresAtMs: options.expiresAtMs,
       timeoutMs: DROP_TIMEOUT_MS,
       limitBytes: PROBE_BYTES_MAX,
       signal,

@@ -15,8 +15,8 @@ export interface NodeRequest {
   /** From the first byte sent to the last one received. */
   readonly timeoutMs: number;
   readonly limitBytes: number;
-  /** How long the signature stays valid; default: a minute. */
-  readonly lifetimeS?: number | undefined;
+  /** Until when the signature is valid, wall clock, milliseconds; default: a minute from now. */
+  readonly expiresAtMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -137,14 +137,10 @@ export class NodeRequests {
     return { status: response.statusCode, text: Buffer.concat(pieces).toString('utf8'), header };
   }
 
-  #sign({
-    method,
-    target,
-    lifetimeS = SIGNATURE_LIFETIME_S,
-  }: Pick<NodeRequest, 'method' | 'target' | 'lifetimeS'>): string {
+  #sign({ method, target, expiresAtMs }: Pick<NodeRequest, 'method' | 'target' | 'expiresAtMs'>): string {
     const { clock, signingKey } = this.#options;
-    const expiresAtS = Math.floor(clock.nowMs() / 1000) + lifetimeS;
-    return signTarget(signingKey, { method, target, expiresAtS });
+    const untilMs = expiresAtMs ?? clock.nowMs() + SIGNATURE_LIFETIME_S * 1000;
+    return signTarget(signingKey, { method, target, expiresAtS: Math.floor(untilMs / 1000) });
   }
 }
 

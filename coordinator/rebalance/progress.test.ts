@@ -26,7 +26,7 @@ interface Reading {
 }
 
 /** Copies the ranges, a few at a time, in small steps, and notes what the estimate says every second. */
-function simulate({ ranges, rangeMs, concurrency, rate, pause }: Profile, growthPerSecond = 0): Reading[] {
+function simulate({ ranges, rangeMs, concurrency, rate, pause }: Profile): Reading[] {
   const stepMs = 10;
   const estimate = new ProgressEstimate();
   const waiting = [...ranges];
@@ -43,7 +43,7 @@ function simulate({ ranges, rangeMs, concurrency, rate, pause }: Profile, growth
       const present = { bytes: done.bytes + partial, copies: done.copies };
       estimate.update(nowMs, present, !isPaused);
       const left = { bytes: total.bytes - present.bytes, copies: total.copies - present.copies };
-      const seconds = estimate.secondsLeft(left, growthPerSecond);
+      const seconds = estimate.secondsLeft(left);
       const saidMs = seconds === null ? null : seconds * 1000;
       readings.push({ nowMs, workedMs, saidMs, share: 0 });
     }
@@ -109,21 +109,6 @@ describe('after the first tenth, the time left is known to within 15%', () => {
     expect(readings.length).toBeGreaterThan(20);
     expect(worstError(readings)).toBeLessThan(0.15);
   });
-});
-
-test('a rate that goes on growing is foreseen', () => {
-  const growthPerSecond = 0.01;
-  const readings = simulate(
-    {
-      ...usual,
-      rangeMs: 10,
-      ranges: new Array(1000).fill(4 * MIB),
-      rate: (workedMs) => 16 * MIB * Math.exp((growthPerSecond * workedMs) / 1000),
-    },
-    growthPerSecond,
-  ).filter(({ share, leftMs }) => share >= 0.1 && leftMs > 0);
-  expect(readings.length).toBeGreaterThan(20);
-  expect(worstError(readings)).toBeLessThan(0.15);
 });
 
 test('a change of pace is believed within a minute', () => {

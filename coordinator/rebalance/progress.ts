@@ -52,11 +52,8 @@ export class ProgressEstimate {
     return span === null ? null : (span.bytes / span.ms) * 1000;
   }
 
-  /**
-   * Seconds until `left` is done; null before there is anything to go by. `growthPerSecond`: by which share of itself the
-   * rate grows in a second, and has been growing lately.
-   */
-  secondsLeft(left: Work, growthPerSecond = 0): number | null {
+  /** Seconds until `left` is done; null before there is anything to go by. */
+  secondsLeft(left: Work): number | null {
     const whole = this.#span(0);
     if (whole === null) return null;
     const cost = this.#rangeCost;
@@ -65,14 +62,9 @@ export class ProgressEstimate {
     const recentSpan = this.#span(1) ?? whole;
     const recent = workOf(recentSpan) / recentSpan.ms;
     // Noise averages out over the whole; but when the pace has changed for good, only the recent one counts.
-    const isSteady = recent > 0 && growthPerSecond === 0 && Math.abs(overall - recent) / recent < 0.25;
+    const isSteady = recent > 0 && Math.abs(overall - recent) / recent < 0.25;
     const rate = isSteady || recent === 0 ? overall : recent;
-    if (rate <= 0) return null;
-    const atThisRate = workOf(left) / rate / 1000;
-    if (growthPerSecond === 0) return atThisRate;
-    // The rate is that of the middle of the time looked at. The rest of the work is its integral from now on.
-    const since = Math.exp((growthPerSecond * recentSpan.ms) / 2000);
-    return Math.log1p((growthPerSecond * atThisRate) / since) / growthPerSecond;
+    return rate <= 0 ? null : workOf(left) / rate / 1000;
   }
 
   /** What a copy costs beside its bytes, as bytes. */

@@ -14,7 +14,7 @@ const OWNERS = ['a', 'b', 'c'];
 /** `old` held the range, which `a`, `b` and `c` own now. */
 function createWorld() {
   const clock = new ManualClock();
-  const world = createCopyWorld([...OWNERS, 'old'], OWNERS);
+  const world = createCopyWorld([...OWNERS, 'old'], OWNERS, () => clock.nowMs());
   const permits = { out: 0, validForMs: 60_000, asked: 0 };
   const dropper = new RangeDropper({
     inventory: world.nodes,

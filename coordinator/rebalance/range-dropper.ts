@@ -43,7 +43,7 @@ export class RangeDropper {
    * be any more: then look at the ring again. Rejects when a node does not answer.
    */
   async drop({ interval, from, owners, mayDrop }: RangeDrop, signal: AbortSignal): Promise<boolean> {
-    const { inventory, enter, lifetimeS = DROP_LIFETIME_S } = this.#options;
+    const { inventory, enter, clock, lifetimeS = DROP_LIFETIME_S } = this.#options;
     const held = await inventory.digest(from, interval, signal);
     if (held.count === 0) return true;
     const digests = await Promise.all(owners.map((owner) => inventory.digest(owner, interval, signal)));
@@ -52,11 +52,13 @@ export class RangeDropper {
     }
     signal.throwIfAborted();
     const permit = enter();
+    // Before the permit is looked at: however long this process stands still afterwards, the drop lives no longer.
+    const expiresAtMs = clock.nowMs() + lifetimeS * 1000;
     try {
       // No step begins anywhere while the permit is out, so the node cannot become an owner again before this ends. And
       // if nobody waits for this coordinator any more, the node has begun by then, or never will.
       if (!mayDrop() || !permit.isValid(lifetimeS * 1000)) return false;
-      return await this.#send(from, interval, { digest: held.digest, lifetimeS }, signal);
+      return await this.#send(from, interval, { digest: held.digest, expiresAtMs }, signal);
     } finally {
       permit.leave();
     }
@@ -69,17 +71,17 @@ export class RangeDropper {
   async #send(
     from: StorageNode,
     interval: Interval,
-    options: { readonly digest: string; readonly lifetimeS: number },
+    options: { readonly digest: string; readonly expiresAtMs: number },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { inventory, clock } = this.#options;
+    const { inventory, clock, lifetimeS = DROP_LIFETIME_S } = this.#options;
     const over = Promise.withResolvers<void>();
     let isOver = false;
     const givenUp = new AbortController();
     const giveUp = () => {
       if (signal.aborted && isOver) givenUp.abort(signal.reason);
     };
-    const cancel = clock.after(options.lifetimeS * 1000, () => {
+    const cancel = clock.after(lifetimeS * 1000, () => {
       isOver = true;
       over.resolve();
       giveUp();

@@ -198,9 +198,9 @@ export class RangeMover {
     const limit = copyPace.limits.concurrency;
     // One node that gains everything may take all there is; several share it.
     const targetMax = Math.max(1, Math.ceil(limit / Math.max(1, targets)));
-    let free = copyPace.waitMs(nowMs) > 0 ? 0 : limit - running.length;
+    let free = limit - running.length;
     for (const task of this.#copies.values()) {
-      if (free <= 0) return;
+      if (free <= 0 || copyPace.waitMs(nowMs) > 0) return;
       if (task.state !== 'waiting' || !task.isSurveyed || nowMs < task.notBeforeMs) continue;
       if ((perTarget.get(task.nodeId) ?? 0) >= targetMax) continue;
       const sources = copySources(this.#options.cluster, state, task, perSource);
@@ -224,18 +224,23 @@ export class RangeMover {
     const signal = AbortSignal.any([outer, task.abort.signal]);
     const startMs = clock.monotonicMs();
     const before = { chunks: task.chunks, bytes: task.bytes };
+    let prepaid = copyPace.begin(task.planned?.bytes ?? 0, startMs);
     try {
       const { lostChunks } = await this.#copier.copy(
         {
           interval: rangeBounds(task.range, state.base.rangeCount),
           target: cluster.nodeById(task.nodeId)!,
           sources,
-          bytesPerSecond: copyPace.limits.bytesPerSecondEach,
+          bytesPerSecond: copyPace.limits.bytesPerSecondEach(this.#countOpenCopies()),
           concurrency: copyPace.limits.chunksAtOnce,
         },
         (chunks, bytes) => {
           const more = before.bytes + bytes - task.bytes;
-          if (more > 0) copyPace.spend(more, clock.monotonicMs());
+          if (more > 0) {
+            const paid = Math.min(more, prepaid);
+            prepaid -= paid;
+            copyPace.spend(more, paid, clock.monotonicMs());
+          }
           task.chunks = before.chunks + chunks;
           task.bytes = before.bytes + bytes;
         },
@@ -254,9 +259,17 @@ export class RangeMover {
     } catch (error) {
       this.#fail(task, error, outer);
     } finally {
+      copyPace.spend(0, prepaid, clock.monotonicMs());
       task.sourceId = undefined;
       this.#goOn(outer);
     }
+  }
+
+  /** How many there are to share what may be copied. */
+  #countOpenCopies(): number {
+    let open = 0;
+    for (const { state } of this.#copies.values()) if (state !== 'done') open++;
+    return open;
   }
 
   #startDrops(state: RingState, nowMs: number, signal: AbortSignal): void {

@@ -101,6 +101,7 @@ describe.each(ENGINES)('rebalances on %s', (engine) => {
       secondsLeft: 4.5,
       baselineMs: null,
       rateBesideReads: null,
+      paceBytesPerSecond: null,
     };
     await rebalances.note(id, progress, 'a node is down');
     expect(await rebalances.find(id)).toMatchObject({ progress, error: 'a node is down', finishedAt: null });
@@ -132,6 +133,7 @@ describe.each(ENGINES)('rebalances on %s', (engine) => {
           secondsLeft: 1,
           baselineMs: 10,
           rateBesideReads,
+          paceBytesPerSecond: null,
         },
         null,
       );

@@ -22,6 +22,8 @@ export interface RebalanceProgress {
   readonly baselineMs: number | null;
   /** Bytes a second that reads left for copies; null while they left all there is. */
   readonly rateBesideReads: number | null;
+  /** Planned bytes a second that copying has committed to; null while it has not. */
+  readonly paceBytesPerSecond: number | null;
 }
 
 export interface RebalanceRecord {

@@ -10,13 +10,14 @@ import type { DatabaseHandle, Transaction } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { ObjectRepository } from '../objects/object-repository.ts';
 import { CopyPace } from './copy-pace.ts';
+import type { KeptSchedule } from './copy-schedule.ts';
 import { finishRebalance } from './finish-rebalance.ts';
 import { ENGINE_PACE, type EnginePace, WINDOW_RANGES } from './limits.ts';
 import { type CopyTask, keyOf } from './move-tasks.ts';
 import type { PlannedCopy } from './plan.ts';
-import { ProgressEstimate } from './progress.ts';
+import { ProgressEstimate, type Work } from './progress.ts';
 import { RangeMover } from './range-mover.ts';
-import type { RebalanceRecord, RebalanceRepository } from './rebalance-repository.ts';
+import type { RebalanceProgress, RebalanceRecord, RebalanceRepository } from './rebalance-repository.ts';
 
 export interface RebalanceRunOptions {
   readonly database: DatabaseHandle;
@@ -70,7 +71,8 @@ export class RebalanceRun {
     this.#pace = options.pace ?? ENGINE_PACE;
     const readP99 = () => slowestReads(options.cluster);
     const baselineMs = record.progress?.baselineMs ?? null;
-    this.#copyPace = new CopyPace({ baselineMs, rateBesideReads }, readP99);
+    const schedule = scheduleOf(record.progress);
+    this.#copyPace = new CopyPace({ baselineMs, rateBesideReads, schedule }, readP99);
     this.#mover = new RangeMover({
       ...options,
       rebalanceId: record.id,
@@ -212,6 +214,53 @@ export class RebalanceRun {
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#lastProgressMs < this.#pace.progressMs) return;
     this.#lastProgressMs = nowMs;
+    const { partial, done, left } = await this.#countWork();
+    const isRunning = this.#record.state !== 'paused';
+    this.#estimate.update(nowMs, done, isRunning);
+    const { bytesPerSecond } = this.#estimate;
+    const scheduled = this.#copyPace.plan(nowMs, { done, left }, isRunning, bytesPerSecond);
+    const secondsLeft = isRunning ? (scheduled ?? this.#estimate.secondsLeft(left)) : null;
+    const {
+      rateBesideReads,
+      baselineMs,
+      readP99Ms,
+      concurrency,
+      bytesPerSecond: allowed,
+    } = this.#copyPace.limits;
+    const { paceBytesPerSecond } = this.#copyPace;
+    const problem = this.#mover.problem;
+    const progress = {
+      partialChunks: partial.chunks,
+      partialBytes: partial.bytes,
+      bytesPerSecond: bytesPerSecond === null ? null : Math.round(bytesPerSecond),
+      secondsLeft: secondsLeft === null ? null : Math.round(secondsLeft * 10) / 10,
+      baselineMs,
+      rateBesideReads: rateBesideReads === null ? null : Math.round(rateBesideReads),
+      paceBytesPerSecond: paceBytesPerSecond === null ? null : Math.round(paceBytesPerSecond),
+    };
+    try {
+      await this.#rebalances.note(this.#id, progress, problem);
+    } catch (error) {
+      logger.warn({ err: error }, 'the progress of a rebalance could not be noted');
+    }
+    const details = {
+      bytesDone: done.bytes,
+      bytesLeft: left.bytes,
+      copiesLeft: left.copies,
+      ...progress,
+      allowedBytesPerSecond: Number.isFinite(allowed) ? Math.round(allowed) : null,
+      concurrency,
+      readP99Ms,
+    };
+    onEvent('rebalance_progress', { rebalanceId: this.#id, ...details, error: problem }, true);
+    if (problem !== null && problem !== this.#toldProblem) {
+      onEvent('rebalance_blocked', { rebalanceId: this.#id, problem }, false);
+    }
+    this.#toldProblem = problem;
+  }
+
+  /** What is under way, done and left, by what was planned. */
+  async #countWork(): Promise<{ partial: Work & { chunks: number }; done: Work; left: Work }> {
     // Those without a byte are settled by a look, and take no time to speak of.
     const open = [...this.#planned.values()].filter(({ bytes }) => bytes > 0);
     const partial = { chunks: 0, bytes: 0, copies: 0 };
@@ -232,34 +281,7 @@ export class RebalanceRun {
       bytes: sums.reduce((sum, { doneBytes }) => sum + doneBytes, 0) + partial.bytes,
       copies: this.#copiesAtStart - left.copies,
     };
-    this.#estimate.update(nowMs, done, this.#record.state !== 'paused');
-    const bytesPerSecond = this.#estimate.bytesPerSecond;
-    const { growthPerSecond, rateBesideReads, baselineMs } = this.#copyPace.limits;
-    const secondsLeft =
-      this.#record.state === 'paused' ? null : this.#estimate.secondsLeft(left, growthPerSecond);
-    const problem = this.#mover.problem;
-    const progress = {
-      partialChunks: partial.chunks,
-      partialBytes: partial.bytes,
-      bytesPerSecond: bytesPerSecond === null ? null : Math.round(bytesPerSecond),
-      secondsLeft: secondsLeft === null ? null : Math.round(secondsLeft * 10) / 10,
-      baselineMs,
-      rateBesideReads: rateBesideReads === null ? null : Math.round(rateBesideReads),
-    };
-    try {
-      await this.#rebalances.note(this.#id, progress, problem);
-    } catch (error) {
-      logger.warn({ err: error }, 'the progress of a rebalance could not be noted');
-    }
-    onEvent(
-      'rebalance_progress',
-      { rebalanceId: this.#id, bytesDone: done.bytes, bytesLeft: left.bytes, ...progress, error: problem },
-      true,
-    );
-    if (problem !== null && problem !== this.#toldProblem) {
-      onEvent('rebalance_blocked', { rebalanceId: this.#id, problem }, false);
-    }
-    this.#toldProblem = problem;
+    return { partial, done, left };
   }
 
   #awaken(): void {
@@ -288,6 +310,12 @@ export class RebalanceRun {
     this.#isAwake = false;
     signal.throwIfAborted();
   }
+}
+
+/** What the coordinator that ran this rebalance before had committed to. */
+function scheduleOf(progress: RebalanceProgress | null): KeptSchedule | null {
+  const { paceBytesPerSecond = null, secondsLeft = null } = progress ?? {};
+  return paceBytesPerSecond === null || secondsLeft === null ? null : { paceBytesPerSecond, secondsLeft };
 }
 
 /** The 99th percentile of reads on the coordinator where they take longest; null when there are too few anywhere. */

@@ -6,6 +6,8 @@ import { isSound, type PlacementChecker, type PlacementReport } from './placemen
 const POLL_MS = 200;
 /** Shares of the work at which the promised time is compared with what it took. */
 const SHARES = [0.1, 0.25, 0.5, 0.75] as const;
+/** What is said is told once a second, so it may be that old. */
+const SAID_EVERY_MS = 1000;
 
 export interface TimePrediction {
   /** Of the bytes; of the ranges when nothing is stored. */
@@ -18,6 +20,8 @@ export interface WatchedRebalance {
   readonly report: Rebalance;
   readonly seconds: number;
   readonly predictions: readonly TimePrediction[];
+  /** The one farthest from the truth, of all from the first tenth on; a second more or less does not count. */
+  readonly worst: TimePrediction | null;
   readonly checks: number;
   readonly unsound: readonly PlacementReport[];
   readonly undecided: number;
@@ -70,12 +74,25 @@ export async function watchRebalance(
     await checking;
   }
   const endMs = performance.now();
+  const predictionOf = ({ share, secondsLeft, atMs }: (typeof looks)[number]): TimePrediction => ({
+    share,
+    promisedSeconds: secondsLeft,
+    trueSeconds: (endMs - atMs) / 1000,
+  });
   const predictions = SHARES.flatMap((share) => {
     const look = looks.find((candidate) => candidate.share >= share);
     if (look === undefined) return [];
-    return [{ share, promisedSeconds: look.secondsLeft, trueSeconds: (endMs - look.atMs) / 1000 }];
+    return [predictionOf({ ...look, share })];
   });
-  return { report, seconds: (endMs - startMs) / 1000, predictions, checks, unsound, undecided };
+  const later = looks.filter(({ share, atMs }) => share >= SHARES[0] && endMs - atMs > SAID_EVERY_MS);
+  const [worst = null] = later.map(predictionOf).sort((one, other) => errorOf(other) - errorOf(one));
+  return { report, seconds: (endMs - startMs) / 1000, predictions, worst, checks, unsound, undecided };
+}
+
+/** As a share of the truth; 1 where nothing was said. */
+function errorOf({ promisedSeconds, trueSeconds }: TimePrediction): number {
+  if (promisedSeconds === null) return 1;
+  return Math.max(0, Math.abs(promisedSeconds - trueSeconds) - SAID_EVERY_MS / 1000) / trueSeconds;
 }
 
 /** How much of it is done, 0 to 1. */

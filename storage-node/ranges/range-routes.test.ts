@@ -104,6 +104,39 @@ it('digests many ranges at once, in the order of the question', async () => {
   }
 });
 
+it('says nothing of a range from the midst of its drop', async () => {
+  const node = await startTestNode();
+  await fill(node, 1, 9);
+  const reached = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const drop = node.repository.drop.bind(node.repository);
+  // The node stands still after it has begun.
+  node.repository.drop = async (...parameters) => {
+    reached.resolve();
+    await goOn.promise;
+    return drop(...parameters);
+  };
+  const target = rangeTarget(300, 599);
+  const dropped = node.request('DELETE', target);
+  await reached.promise;
+  let isDropped = false;
+  const look = async (method: 'GET' | 'POST', path: string, body?: object) => {
+    const response = await node.request(method, path, body && { body: JSON.stringify(body) });
+    expect(isDropped).toBe(true);
+    return response;
+  };
+  const digest = look('GET', `${target}?digest=1`);
+  const listing = look('GET', rangeTarget(500, 900));
+  const digests = look('POST', RANGE_DIGESTS_TARGET, { ranges: ['00000000-ffffffff'] });
+  expect((await node.request('GET', `${rangeTarget(600, 900)}?digest=1`)).status).toBe(200);
+  isDropped = true;
+  goOn.resolve();
+  expect((await dropped).status).toBe(200);
+  expect(await (await digest).json()).toMatchObject({ count: 0 });
+  expect((await (await listing).text()).trimEnd().split('\n')).toHaveLength(4);
+  expect(await (await digests).json()).toMatchObject({ digests: [{ count: 6 }] });
+});
+
 it('drops a range only if it still has the digest it was given', async () => {
   const node = await startTestNode();
   await fill(node, 1, 9);

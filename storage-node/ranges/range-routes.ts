@@ -30,6 +30,7 @@ import { parseCursor } from '../repository/chunk-name.ts';
 import type { ChunkEntry, VideoRepository } from '../repository/video-repository.ts';
 import { ChunkCopier } from './chunk-copier.ts';
 import { RangePull } from './range-pull.ts';
+import { RunningDrops } from './running-drops.ts';
 
 export interface RangeRoutesOptions {
   readonly repository: VideoRepository;
@@ -48,13 +49,15 @@ export interface RangeRoutesOptions {
 export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
   const { repository } = options;
   const copier = new ChunkCopier(options);
+  const drops = new RunningDrops();
   const routes = new Hono<NodeEnv>();
 
   routes.get('/:range', async (context) => {
     const { first, last } = parseRange(context);
     const digest = context.req.query('digest');
+    if (digest !== undefined && digest !== '1') throw invalid('digest: expected 1');
+    await drops.ended(first, last);
     if (digest === '1') return context.json(await repository.digest(first, last));
-    if (digest !== undefined) throw invalid('digest: expected 1');
     const after = context.req.query('after');
     const page = await repository.list(first, last, { after, limit: parseLimit(context) });
     if (page.next !== null) context.header(NEXT_CURSOR_HEADER, page.next);
@@ -67,7 +70,7 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
     if (digest !== undefined && !DIGEST_PATTERN.test(digest)) {
       throw invalid('digest: expected 64 lower-case hex digits');
     }
-    return context.json(await repository.drop(first, last, { digest }));
+    return context.json(await drops.run(first, last, () => repository.drop(first, last, { digest })));
   });
 
   routes.post('/digests', async (context) => {
@@ -75,7 +78,10 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
     const ranges = request.ranges.map(readRange);
     const digests: RangeDigest[] = [];
     // One after the other: whoever reads chunks meanwhile comes first.
-    for (const { first, last } of ranges) digests.push(await repository.digest(first, last));
+    for (const { first, last } of ranges) {
+      await drops.ended(first, last);
+      digests.push(await repository.digest(first, last));
+    }
     return context.json({ digests });
   });
 
@@ -83,6 +89,7 @@ export function createRangeRoutes(options: RangeRoutesOptions): Hono<NodeEnv> {
     const { first, last } = parseRange(context);
     const request = await parseJson(context, pullRangeSchema);
     if (request.after !== undefined) parseCursor(request.after);
+    await drops.ended(first, last);
     const onCopied = (bytes: number) => options.metrics.bytesIn.inc(bytes);
     const pull = new RangePull(request, { ...options, copier, onCopied });
     await streamPull(context, pull, { first, last }, options);

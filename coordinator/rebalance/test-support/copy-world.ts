@@ -4,8 +4,12 @@ import type { ChunkRef } from '../../objects/manifest.ts';
 import { MemoryNodes } from './memory-nodes.ts';
 
 /** Nodes with one range between them, and manifests in memory. */
-export function createCopyWorld(ids: readonly string[], owners: readonly string[]) {
-  const nodes = new MemoryNodes();
+export function createCopyWorld(
+  ids: readonly string[],
+  owners: readonly string[],
+  nowMs: () => number = Date.now,
+) {
+  const nodes = new MemoryNodes({ nowMs });
   for (const id of ids) nodes.add(id);
   /** What committed manifests name. */
   const manifests: ChunkRef[] = [];

@@ -62,6 +62,7 @@ export class Simulation implements AsyncDisposable {
   readonly #options: SimulationOptions;
   readonly #stack = new AsyncDisposableStack();
   #started = 0;
+  #coordinatorsStarted = 0;
 
   private constructor(options: SimulationOptions) {
     const { random, latencyMs, database } = options;
@@ -113,7 +114,8 @@ export class Simulation implements AsyncDisposable {
   /** Another coordinator, as if a process had been started. */
   async addCoordinator(): Promise<Coordinator> {
     const { database: handle, windowRanges } = this.#options;
-    const process = new SimulatedProcess(`c${this.coordinators.length + 1}`);
+    // Several may be starting at a time, and two of one name would acknowledge steps for each other.
+    const process = new SimulatedProcess(`c${++this.#coordinatorsStarted}`);
     const database = process.reach(handle);
     const nodes = process.wrap(this.nodes);
     const { clock } = process;
