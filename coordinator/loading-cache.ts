@@ -1,3 +1,5 @@
+import { OldestKeys } from '../lib/oldest-keys/oldest-keys.ts';
+
 export interface LoadingCacheOptions<Entry> {
   /** Loads what is cached for an id; null when there is nothing (which is not cached). */
   readonly load: (id: string) => Promise<Entry | null>;
@@ -17,6 +19,7 @@ export class LoadingCache<Entry> {
   readonly #options: LoadingCacheOptions<Entry>;
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
+  readonly #oldest = new OldestKeys(this.#entries);
   readonly #loads = new Map<string, Promise<Entry | null>>();
   #weight = 0;
 
@@ -90,10 +93,10 @@ export class LoadingCache<Entry> {
   #keep(id: string, entry: Entry): void {
     this.#entries.set(id, entry);
     this.#weight += this.#options.weightOf(entry);
-    for (const [oldId, old] of this.#entries) {
-      if (this.#entries.size <= this.#options.maxEntries && this.#weight <= this.#options.maxWeight) break;
-      if (oldId === id) break;
-      this.#drop(oldId, old);
+    const { maxEntries, maxWeight } = this.#options;
+    while (this.#entries.size > 1 && (this.#entries.size > maxEntries || this.#weight > maxWeight)) {
+      const oldest = this.#oldest.next()!;
+      this.#drop(oldest, this.#entries.get(oldest)!);
     }
   }
 

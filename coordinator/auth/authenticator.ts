@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
+import { OldestKeys } from '../../lib/oldest-keys/oldest-keys.ts';
 import type { Soon } from '../../lib/soon/soon.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { AccessTokens, VerifiedToken } from './access-tokens.ts';
@@ -33,6 +34,7 @@ export class RequestAuthenticator implements Authenticator {
   readonly #options: AuthenticatorOptions;
   /** In the order in which they came. */
   readonly #verified = new Map<string, VerifiedToken>();
+  readonly #oldest = new OldestKeys(this.#verified);
 
   constructor(options: AuthenticatorOptions) {
     this.#options = options;
@@ -77,12 +79,7 @@ export class RequestAuthenticator implements Authenticator {
   async #verify(token: string): Promise<Principal> {
     const verified = await this.#options.tokens.verify(token);
     this.#verified.delete(token);
-    if (this.#verified.size >= VERIFIED_TOKENS_MAX) {
-      for (const oldest of this.#verified.keys()) {
-        this.#verified.delete(oldest);
-        break;
-      }
-    }
+    if (this.#verified.size >= VERIFIED_TOKENS_MAX) this.#verified.delete(this.#oldest.next()!);
     this.#verified.set(token, verified);
     return this.#unrevoked(verified.principal);
   }

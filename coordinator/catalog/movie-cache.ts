@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock/clock.ts';
+import { OldestKeys } from '../../lib/oldest-keys/oldest-keys.ts';
 import { CACHED_BYTES_MAX, CACHED_MOVIES_MAX, STALE_MS_MAX } from './limits.ts';
 import type { Movie } from './movie.ts';
 
@@ -31,6 +32,7 @@ export class MovieCache {
   readonly #options: MovieCacheOptions;
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, CachedMovie>();
+  readonly #oldest = new OldestKeys(this.#entries);
   readonly #loads = new Set<Load>();
   #bytes = 0;
   hits = 0;
@@ -118,9 +120,8 @@ export class MovieCache {
     this.#drop(entry.id);
     this.#entries.set(entry.id, entry);
     this.#bytes += entry.json.length;
-    for (const id of this.#entries.keys()) {
-      if (this.#entries.size <= CACHED_MOVIES_MAX && this.#bytes <= CACHED_BYTES_MAX) break;
-      this.#drop(id);
+    while (this.#entries.size > CACHED_MOVIES_MAX || this.#bytes > CACHED_BYTES_MAX) {
+      this.#drop(this.#oldest.next()!);
     }
   }
 

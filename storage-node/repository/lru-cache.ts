@@ -1,9 +1,12 @@
+import { OldestKeys } from '../../lib/oldest-keys/oldest-keys.ts';
+
 /** Keeps the most recently used values whose costs together stay within a limit. */
 export class LruCache<Value> {
   readonly #limit: number;
   readonly #costOf: (value: Value) => number;
   /** In order of use, the least recent first. */
   readonly #values = new Map<string, Value>();
+  readonly #oldest = new OldestKeys(this.#values);
   #cost = 0;
   /** Called with every value that leaves the cache, also by `delete` and `set`. */
   readonly #onLeave: ((value: Value) => void) | undefined;
@@ -30,10 +33,7 @@ export class LruCache<Value> {
     this.delete(key);
     this.#values.set(key, value);
     this.#cost += this.#costOf(value);
-    for (const oldest of this.#values.keys()) {
-      if (this.#cost <= this.#limit) break;
-      this.delete(oldest);
-    }
+    while (this.#cost > this.#limit && this.#values.size > 0) this.delete(this.#oldest.next()!);
   }
 
   delete(key: string): void {
