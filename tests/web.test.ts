@@ -13,6 +13,7 @@ import { watchingJourneys } from './web/watching.ts';
 import {
   complaintsOf,
   DESK,
+  FILM_S,
   openPage as openPageOf,
   PICTURES,
   uploadRow as rowOf,
@@ -50,7 +51,7 @@ beforeAll(async () => {
     TestBrowser.open(),
     makeClip({ durationSeconds: 8, muxerOptions: { movflags: '+faststart' } }),
     makeClip({
-      durationSeconds: 54,
+      durationSeconds: FILM_S,
       muxerOptions: { movflags: '+faststart' },
       video: { width: 640, height: 360, frameRate: '12', keyframeInterval: 24 },
     }),

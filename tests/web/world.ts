@@ -3,6 +3,9 @@ import type { Locator, Page } from 'playwright-core';
 import type { TestBrowser, WatchedPage } from '../support/browser.ts';
 import type { TestCluster } from '../support/test-cluster.ts';
 
+/** How long the film lasts that is watched. */
+export const FILM_S = 54;
+
 /** What the journeys through the web page share: one small cluster, one browser, and who uses them. */
 export interface WebWorld {
   readonly cluster: TestCluster;
