@@ -7,6 +7,7 @@ import { TestBrowser } from '../tests/support/browser.ts';
 import { buildWeb } from '../tests/support/built-web.ts';
 import { makeClip } from '../worker/engine/testing/clips.ts';
 import { browseCatalog, fillCatalog } from './bench/browsed-catalog.ts';
+import { WATCH_FRAMES } from './bench/page-frames.ts';
 import { median, percentile } from './bench/statistics.ts';
 import { offerSampleCatalog } from './catalog/sample-catalog.ts';
 import { Cluster } from './cluster.ts';
@@ -35,17 +36,6 @@ const FIRST_LOAD = `new Promise((resolve) => {
     lcpMs: list.getEntries().at(-1).startTime,
   })).observe({ type: 'largest-contentful-paint', buffered: true });
 })`;
-
-const WATCH_FRAMES = `(() => {
-  window.longestFrameMs = 0;
-  let before = performance.now();
-  const frame = (now) => {
-    window.longestFrameMs = Math.max(window.longestFrameMs, now - before);
-    before = now;
-    requestAnimationFrame(frame);
-  };
-  requestAnimationFrame(frame);
-})()`;
 
 const CLICK_TO_FRAME = `new Promise((resolve) => {
   const video = document.querySelector('video');

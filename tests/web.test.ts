@@ -257,6 +257,26 @@ test.runIf(HAS_BROWSER)('a movie is found although it is misspelt, and edited', 
   await page.locator('.movie-card', { hasText: 'The Wizard of Oz' }).waitFor();
 });
 
+test.runIf(HAS_BROWSER)('a long list comes page by page, and another search begins at its top', async () => {
+  const { page } = admin;
+  const movies = Array.from({ length: 200 }, (_, at) => ({ title: `Harbour ${at}`, year: 1900, score: 5 }));
+  await cluster.api('/movies/import', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(movies),
+  });
+  await open(page, '/?q=harbour');
+  await page.locator('.movie-card').first().waitFor();
+  const pagesOf = () => page.locator('.movie-grid').count();
+  for (const pages of [2, 3]) {
+    await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
+    await expect.poll(pagesOf).toBe(pages);
+  }
+  await page.getByRole('combobox', { name: 'Search movies' }).fill('harbor');
+  await page.waitForURL(/\?q=harbor$/);
+  await expect.poll(async () => [await pagesOf(), await page.evaluate('scrollY')]).toEqual([1, 0]);
+});
+
 test.runIf(HAS_BROWSER)(
   'a node is added and emptied after a look at the plan, and the ring shows it',
   async () => {

@@ -11,16 +11,15 @@ interface LoadMoreProps {
 /** At the end of a list: asks for more when it comes near, and by a button. */
 export function LoadMore({ isLoading, onMore }: LoadMoreProps) {
   const element = useRef<HTMLDivElement>(null);
-  const latest = useRef(onMore);
-  latest.current = onMore;
   useEffect(() => {
     if (isLoading) return;
-    const observer = new IntersectionObserver(([entry]) => entry!.isIntersecting && latest.current(), {
+    const observer = new IntersectionObserver(([entry]) => entry!.isIntersecting && onMore(), {
       rootMargin: '1200px 0px',
     });
     observer.observe(element.current!);
     return () => observer.disconnect();
-  }, [isLoading]);
+    // Anew for each list and page: an observer says nothing again while this stays near.
+  }, [isLoading, onMore]);
   return (
     <div class="load-more" ref={element}>
       {isLoading ? <Loading /> : <Button onClick={onMore}>{t('showMore')}</Button>}

@@ -39,6 +39,8 @@ export function MoviesPage() {
     }
     void listing.loadMore().then(() => {
       shown.value = listing;
+      // Other movies than before, and so from their beginning.
+      if (place.peek().how === 'link') scrollTo(0, 0);
     });
     return () => listing.abandon();
   }, [listing]);
