@@ -98,9 +98,16 @@ export async function browseCatalog(
   process.stdout.write(
     `${keystrokesMs.length} keystrokes, p50 and p95 and longest, ms: ${[50, 95, 100].map((share) => Math.round(percentile(keystrokesMs, share))).join(', ')}\n`,
   );
+  const everything = page.waitForResponse((response) => {
+    const { pathname, searchParams } = new URL(response.url());
+    return pathname.endsWith('/movies') && !searchParams.has('q');
+  });
   await input.fill('');
-  await page.waitForURL((address) => !address.searchParams.has('q'));
-  await page.evaluate(until("document.querySelector('.movies-found[aria-busy=false] .movie-card') !== null"));
+  await (await everything).finished();
+  await page.evaluate(until("document.querySelector('.movies-found[aria-busy=false]') !== null"));
+  await page.evaluate(
+    'new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))',
+  );
   const pagesMs: number[] = [];
   for (let turn = 0; turn < PAGES; turn++) pagesMs.push(await page.evaluate<number>(SCROLL));
   const [longestTaskMs, longestFrameMs] = await page.evaluate<[number, number]>(
