@@ -20,6 +20,8 @@ export class LoadingCache<Entry> {
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
   readonly #oldest = new OldestKeys(this.#entries);
+  /** The last of them, if it is still here: what many ask for at once need not be put there again. */
+  #newest: string | undefined;
   readonly #loads = new Map<string, Promise<Entry | null>>();
   #weight = 0;
 
@@ -39,9 +41,10 @@ export class LoadingCache<Entry> {
   /** The entry if it is here; counts as a use. */
   peek(id: string): Entry | undefined {
     const entry = this.#entries.get(id);
-    if (entry === undefined) return undefined;
+    if (entry === undefined || id === this.#newest) return entry;
     this.#entries.delete(id);
     this.#entries.set(id, entry);
+    this.#newest = id;
     return entry;
   }
 
@@ -92,6 +95,7 @@ export class LoadingCache<Entry> {
 
   #keep(id: string, entry: Entry): void {
     this.#entries.set(id, entry);
+    this.#newest = id;
     this.#weight += this.#options.weightOf(entry);
     const { maxEntries, maxWeight } = this.#options;
     while (this.#entries.size > 1 && (this.#entries.size > maxEntries || this.#weight > maxWeight)) {

@@ -7,8 +7,8 @@ const VIEWER: Viewer = { address: '192.0.2.1', credential: 'grant', userAgent: '
 test('what happened a moment ago is counted, and forgotten after a while', () => {
   let nowMs = 1_000_000;
   const recent = new RecentRedirects({ monotonicMs: () => nowMs }, 1);
-  const count = (segment: string) => recent.count(recent.keyOf(VIEWER, segment));
-  const happens = (segment: string) => recent.add(recent.keyOf(VIEWER, segment), count(segment));
+  const count = (segment: string) => recent.count(recent.keyOf(VIEWER, segment, 0));
+  const happens = (segment: string) => recent.add(recent.keyOf(VIEWER, segment, 0), count(segment));
   happens('a');
   happens('a');
   happens('b');
@@ -33,10 +33,14 @@ test('a viewer is told by address, credential and user agent together', () => {
     { ...VIEWER, address: '192.0.2.1g', credential: 'rant' },
     { ...VIEWER, userAgent: 'x'.repeat(20_000) },
   ];
-  const keys = others.flatMap((viewer) => [recent.keyOf(viewer, 'a'), recent.keyOf(viewer, 'b')]);
+  const keys = others.flatMap((viewer) => [
+    recent.keyOf(viewer, 'a', 0),
+    recent.keyOf(viewer, 'a', 1),
+    recent.keyOf(viewer, 'b', 0),
+  ]);
   expect(new Set(keys).size).toBe(keys.length);
-  expect(recent.keyOf({ ...VIEWER }, 'a')).toBe(keys[0]);
-  expect(new RecentRedirects({ monotonicMs: () => 5 }, 2).keyOf(VIEWER, 'a')).not.toBe(keys[0]);
+  expect(recent.keyOf({ ...VIEWER }, 'a', 0)).toBe(keys[0]);
+  expect(new RecentRedirects({ monotonicMs: () => 5 }, 2).keyOf(VIEWER, 'a', 0)).not.toBe(keys[0]);
 });
 
 test('no more than so many are remembered, the latest for certain', () => {

@@ -30,11 +30,11 @@ export class RecentRedirects {
     this.#seed = seed;
   }
 
-  /** What stands for the viewer's wish for the segment in `count` and `add`. */
-  keyOf({ address, credential, userAgent }: Viewer, segment: string): number {
-    // Signed 32-bit numbers are no objects to V8.
+  /** What stands in `count` and `add` for the viewer's wish for the bytes from an offset of an object on. */
+  keyOf({ address, credential, userAgent }: Viewer, objectId: string, offset: number): number {
     const viewer = hashString(userAgent, hashString(credential, hashString(address, this.#seed)));
-    return hashString(segment, viewer) | 0;
+    // Signed 32-bit numbers are no objects to V8.
+    return hashString(objectId, (viewer + offset) >>> 0) | 0;
   }
 
   count(key: number): number {

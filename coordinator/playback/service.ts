@@ -124,10 +124,8 @@ export class PlaybackService {
     if (segment === undefined) throw nothingThere();
     const { piece, offset, length, servedLength } = segment;
     const { object } = piece;
-    const name = `${renditionId}/${number}`;
     if (!table.isVirtual && this.#delivery(request) === 'redirect') {
-      const wanted = { object, offset, length, name, viewer: request.viewer };
-      const location = this.#options.urls.urlOf(wanted);
+      const location = this.#options.urls.urlOf({ object, offset, length, viewer: request.viewer });
       if (location !== undefined) return { location };
     }
     const open: Soon<ServedContent['open']> = table.isVirtual
@@ -137,7 +135,7 @@ export class PlaybackService {
     return whenThere(open, (opener) => ({
       content: {
         ...{ ...INERT, cacheControl, contentType: 'video/mp4' },
-        ...{ open: opener, size: servedLength, etag: `"${name}"` },
+        ...{ open: opener, size: servedLength, etag: `"${renditionId}/${number}"` },
       },
     }));
   }

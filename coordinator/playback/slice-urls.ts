@@ -23,8 +23,6 @@ export interface WantedSlice {
   readonly object: Manifest;
   readonly offset: number;
   readonly length: number;
-  /** Stands for these bytes for good; by it they are known again when the viewer comes back for them. */
-  readonly name: string;
   readonly viewer: Viewer;
 }
 
@@ -46,8 +44,9 @@ const HALF_LIFETIME_S = SEGMENT_URL_LIFETIME_S / 2;
 export class SliceUrls {
   readonly #options: SliceUrlsOptions;
   readonly #recent: RecentRedirects;
-  /** By name. Under a name there are the same bytes for good. */
-  readonly #known = new Map<string, KnownSlice>();
+  /** Of objects in memory, by where slices begin: an object's bytes never change, and no two segments begin at one place. */
+  #known = new WeakMap<Manifest, Map<number, KnownSlice>>();
+  #knownCount = 0;
 
   constructor(options: SliceUrlsOptions) {
     this.#options = options;
@@ -60,9 +59,10 @@ export class SliceUrls {
    * bytes lie in several chunks.
    */
   urlOf(wanted: WantedSlice): string | undefined {
-    const known = this.#known.get(wanted.name) ?? this.#find(wanted);
+    const { object, offset, length, viewer } = wanted;
+    const known = this.#known.get(object)?.get(offset) ?? this.#find(wanted);
     if (known === undefined) return undefined;
-    const asked = this.#recent.keyOf(wanted.viewer, wanted.name);
+    const asked = this.#recent.keyOf(viewer, object.objectId, offset);
     const before = this.#recent.count(asked);
     if (before >= REDIRECTS_MAX) return undefined;
     const { placement } = this.#options;
@@ -72,19 +72,24 @@ export class SliceUrls {
       .owners.filter(({ id }) => placement.healthOf(id) === 'up');
     if (before >= owners.length) return undefined;
     // Different slices of a chunk begin at different owners.
-    const node = owners[(Math.floor(first / wanted.length) + before) % owners.length]!;
+    const node = owners[(Math.floor(first / length) + before) % owners.length]!;
     this.#recent.add(asked, before);
     return this.#addressAt(node, known);
   }
 
   /** Undefined when the bytes lie in several chunks. */
-  #find({ object, offset, length, name }: WantedSlice): KnownSlice | undefined {
+  #find({ object, offset, length }: WantedSlice): KnownSlice | undefined {
     const slices = slicesOf(object, offset, offset + length - 1);
     const [slice] = slices;
     if (slice === undefined || slices.length > 1) return undefined;
     const known = { slice, signedAt: 0, addresses: new Map<StorageNode, string>() };
-    if (this.#known.size >= SIGNED_SEGMENTS_MAX) this.#known.clear();
-    this.#known.set(name, known);
+    if (this.#knownCount >= SIGNED_SEGMENTS_MAX) {
+      this.#known = new WeakMap();
+      this.#knownCount = 0;
+    }
+    const ofObject = this.#known.get(object) ?? new Map<number, KnownSlice>();
+    this.#known.set(object, ofObject.set(offset, known));
+    this.#knownCount += 1;
     return known;
   }
 
