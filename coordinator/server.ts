@@ -91,7 +91,7 @@ export function createServerApp(options: ServerOptions): ServerApp {
 
 function observeRequest(metrics: Metrics, method: string, outgoing: ServerResponse): void {
   const startedMs = performance.now();
-  outgoing.once('close', () =>
+  outgoing.on('close', () =>
     metrics.requestTimes.observe(method, outgoing.statusCode, (performance.now() - startedMs) / 1000),
   );
 }

@@ -3,7 +3,7 @@
  * and these beside plain reads of the video's bytes:
  * `node scripts/bench-delivery.ts [--rounds 3] [--segment 2500000] [--connections 8] [--json FILE] [--dir DIRECTORY]`.
  *
- * Of the segments by redirect one in twenty is fetched from its node: what nodes and clients take does not count here, and all of
+ * Of the segments by redirect one in a hundred is fetched from its node: what nodes and clients take does not count here, and all of
  * them would take the cores of a small machine from the coordinator, which then answers out of cold caches.
  *
  * What the coordinator takes while nothing happens is measured before each round, and its median subtracted. Exits with 1
@@ -46,11 +46,14 @@ const QUIET = {
   RANGES: '256',
 };
 
-/** In the order in which they are measured. `bytes` is what a phase asks for, so that each takes some CPU time. */
+/**
+ * In the order in which they are measured. `bytes` is what a phase asks for: enough for some seconds of CPU time in the two that
+ * are compared, since each cleans up in its first moments what the one before it has left in memory.
+ */
 const WAYS = {
   'content, ranges': { bytes: 1.5 * GB },
-  'segments by proxy': { bytes: 1.5 * GB },
-  'segments by redirect': { bytes: 40 * GB },
+  'segments by proxy': { bytes: 3 * GB },
+  'segments by redirect': { bytes: 120 * GB },
   'virtual, pictures': { bytes: 1.5 * GB },
   'virtual, sound': { bytes: 0.15 * GB },
 } as const;
@@ -164,7 +167,7 @@ function interleaved(sourceBytes: number, segmentBytes: number) {
 }
 
 /** One in so many redirects is followed. */
-const FOLLOWED = 20;
+const FOLLOWED = 100;
 
 let clients = 0;
 
