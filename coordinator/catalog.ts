@@ -1,4 +1,5 @@
 import type { Hono } from 'hono';
+import { YoungGarbage } from '../lib/bytes/young-garbage.ts';
 import { type Clock, repeat, systemClock } from '../lib/clock/clock.ts';
 import type { DirectRoute } from '../lib/http/direct-routes.ts';
 import type { Logger } from '../lib/logging/logger.ts';
@@ -13,7 +14,7 @@ import type { IndexChange } from './catalog/index/catalog-index.ts';
 import { CatalogSearch } from './catalog/index/catalog-search.ts';
 import { IndexUpkeep } from './catalog/index/index-upkeep.ts';
 import { SegmentStore } from './catalog/index/segment-store.ts';
-import { MOVIE_READS_MAX, UPKEEP_INTERVAL_MS } from './catalog/limits.ts';
+import { COLLECT_EVERY_BYTES, MOVIE_READS_MAX, UPKEEP_INTERVAL_MS } from './catalog/limits.ts';
 import { MovieCache } from './catalog/movie-cache.ts';
 import { MovieRepository } from './catalog/movie-repository.ts';
 import { createCatalogRoutes, createMovieRoute, describeMovie } from './catalog/routes.ts';
@@ -61,12 +62,13 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
     read: (ids) => movies.findMany(ids),
     readsMax: database.kind === 'pglite' ? 1 : MOVIE_READS_MAX,
   });
-  const cache = new MovieCache({ load: (ids) => reads.load(ids), describe: describeMovie, clock });
+  const garbage = new YoungGarbage(COLLECT_EVERY_BYTES);
+  const cache = new MovieCache({ load: (ids) => reads.load(ids), describe: describeMovie, clock, garbage });
   const store = new SegmentStore(kysely);
   const index = stack.use(
     await CatalogSearch.open({ store, clock, logger, cacheBytesMax: config.CATALOG_CACHE }),
   );
-  const answers = new AnswerCache({ clock, version: () => index.state.version });
+  const answers = new AnswerCache({ clock, version: () => index.state.version, garbage });
   const forget = () => {
     cache.clear();
     answers.clear();

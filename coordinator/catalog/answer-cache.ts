@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { CACHED_ANSWERS_MAX, STALE_MS_MAX } from './limits.ts';
 
@@ -12,19 +13,29 @@ interface Entry extends CachedAnswer {
   readonly madeAtMs: number;
 }
 
+export interface AnswerCacheOptions {
+  readonly clock: Clock;
+  /** Of the catalog. */
+  readonly version: () => number;
+  /** Is told of what is kept: a collection copies it, and everybody waits for that. */
+  readonly garbage: Pick<YoungGarbage, 'add'>;
+}
+
 /** Answers to queries, each good for one version of the catalog and `STALE_MS_MAX`; those who ask at the same time share. */
 export class AnswerCache {
   readonly #clock: Clock;
   readonly #version: () => number;
+  readonly #garbage: Pick<YoungGarbage, 'add'>;
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
   readonly #pending = new Map<string, Promise<Entry>>();
   hits = 0;
   misses = 0;
 
-  constructor(options: { readonly clock: Clock; readonly version: () => number }) {
+  constructor(options: AnswerCacheOptions) {
     this.#clock = options.clock;
     this.#version = options.version;
+    this.#garbage = options.garbage;
   }
 
   /** `make` resolves with JSON. */
@@ -58,11 +69,12 @@ export class AnswerCache {
   async #make(key: string, version: number, make: () => Promise<string>): Promise<Entry> {
     const madeAtMs = this.#clock.monotonicMs();
     const json = await make();
-    const etag = `"${createHash('sha1').update(json).digest('base64url')}"`;
+    const etag = `"${hash('sha1', json, 'base64url')}"`;
     const entry = { json, etag, version, madeAtMs };
     if (this.#version() === version) {
       this.#entries.set(key, entry);
       if (this.#entries.size > CACHED_ANSWERS_MAX) this.#entries.delete(this.#entries.keys().next().value!);
+      this.#garbage.add(json.length);
     }
     return entry;
   }

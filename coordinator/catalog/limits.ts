@@ -71,6 +71,8 @@ export const MOVIE_READS_MAX = 4;
 export const CACHED_MOVIES_MAX = 50_000;
 export const CACHED_BYTES_MAX = 64 * 1024 * 1024;
 export const CACHED_ANSWERS_MAX = 2000;
+/** What may have come into these caches between two collections of the young generation: some milliseconds' worth. */
+export const COLLECT_EVERY_BYTES = 512 * 1024;
 /** Whatever becomes of notifications, nothing older than this is served from memory. */
 export const STALE_MS_MAX = 30_000;
 /** How often the index is compared with the database's, should a notification have been lost. */
@@ -80,6 +82,9 @@ export const UPKEEP_INTERVAL_MS = 5000;
 export const UPKEEP_LEASE_MS = 120_000;
 /** How long answers may be kept by others without asking again. */
 export const MAX_AGE_S = 10;
+
+/** By how much threads that make segments let those go first that answer. */
+export const BACKGROUND_NICENESS = 5;
 
 export const IMPORT_BYTES_MAX = 64 * 1024 ** 3;
 export const IMPORT_IDLE_TIMEOUT_MS = 60_000;

@@ -1,3 +1,4 @@
+import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { OldestKeys } from '../../lib/oldest-keys/oldest-keys.ts';
 import { CACHED_BYTES_MAX, CACHED_MOVIES_MAX, STALE_MS_MAX } from './limits.ts';
@@ -16,6 +17,8 @@ export interface MovieCacheOptions {
   readonly load: (ids: readonly string[]) => Promise<Movie[]>;
   readonly describe: (movie: Movie) => Pick<CachedMovie, 'etag' | 'json'>;
   readonly clock: Clock;
+  /** Is told of what is kept: a collection copies it, and everybody waits for that. */
+  readonly garbage: Pick<YoungGarbage, 'add'>;
 }
 
 interface Load {
@@ -123,6 +126,7 @@ export class MovieCache {
     while (this.#entries.size > CACHED_MOVIES_MAX || this.#bytes > CACHED_BYTES_MAX) {
       this.#drop(this.#oldest.next()!);
     }
+    this.#options.garbage.add(entry.json.length);
   }
 
   #drop(id: string): void {

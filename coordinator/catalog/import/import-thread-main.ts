@@ -1,9 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { stepBack } from '../../../lib/lifecycle/thread-priority.ts';
+import { BACKGROUND_NICENESS } from '../limits.ts';
 import type { CallName, FromThread, ImportThreadData, ToThread } from './import-messages.ts';
 import { transferablesOf } from './import-messages.ts';
 import { type ImportCalls, ImportPipeline } from './import-pipeline.ts';
 
 /* The thread of an import: parsing and sorting millions of movies would hold up everything else in the coordinator. */
+
+stepBack(BACKGROUND_NICENESS);
 
 const port = parentPort!;
 const waiting = new Map<number, (value: unknown) => void>();

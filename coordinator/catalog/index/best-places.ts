@@ -88,22 +88,24 @@ export function addListed(best: BestPlaces, listed: Listed): void {
   const order = inOrder ?? docs.order(sort);
   const docAt = (at: number) => (order === undefined ? at : order[at]!);
   const count = order === undefined ? docs.count : order.length;
-  const first = firstBehind(best.after, count, (at) => placeOf(docs, docAt(at), sort));
-  // 1. Where much passes, the first ones in order are found soon.
+  const placeAt = (at: number) => placeOf(docs, docAt(at), sort);
+  // 1. What comes later than the last of the best, which segments before have found, need not be looked at.
+  const first = best.after === undefined ? 0 : firstBehind(best.after, count, placeAt);
+  const stop = best.last === undefined ? count : firstBehind(best.last, count, placeAt);
+  // 2. Where much passes, the first ones in order are found soon.
   const isFew = among !== undefined && among.length < docs.count / 2;
-  const end = isFew ? Math.min(count, first + Math.floor(among.length * TRIED_SHARE)) : count;
+  const end = isFew ? Math.min(stop, first + Math.floor(among.length * TRIED_SHARE)) : stop;
   for (let at = first; at < end; at++) {
     const doc = docAt(at);
     // Whatever follows comes later still.
     if (filter(doc) && !best.offer(placeOf(docs, doc, sort))) return;
   }
-  // 2. Of few movies all that pass are put in order.
-  if (end < count) addSorted(best, listed, among!);
+  // 3. Of few movies all that pass are put in order.
+  if (end < stop) addSorted(best, listed, among!);
 }
 
 /** The first of so many places in order that comes behind another one. */
-function firstBehind(after: Place | undefined, count: number, placeAt: (at: number) => Place): number {
-  if (after === undefined) return 0;
+function firstBehind(after: Place, count: number, placeAt: (at: number) => Place): number {
   let low = 0;
   let high = count;
   while (low < high) {
@@ -119,12 +121,13 @@ function addSorted(best: BestPlaces, { docs, sort, filter }: Listed, among: Uint
   const order = docs.order(sort);
   const ranks = docs.ranks(sort);
   const placeAt = (rank: number) => placeOf(docs, order === undefined ? rank : order[rank]!, sort);
-  const first = firstBehind(best.after, docs.count, placeAt);
+  const first = best.after === undefined ? 0 : firstBehind(best.after, docs.count, placeAt);
+  const stop = best.last === undefined ? docs.count : firstBehind(best.last, docs.count, placeAt);
   const found = new Uint16Array(among.length);
   let length = 0;
   for (const doc of among) {
     const rank = ranks === undefined ? doc : ranks[doc]!;
-    if (rank >= first && filter(doc)) found[length++] = rank;
+    if (rank >= first && rank < stop && filter(doc)) found[length++] = rank;
   }
   for (const rank of found.subarray(0, length).sort()) if (!best.offer(placeAt(rank))) return;
 }

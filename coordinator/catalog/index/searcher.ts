@@ -67,7 +67,9 @@ export class Searcher {
     const sort = query.sort === 'relevance' ? 'popularity' : query.sort;
     const facets = request.facets ? new FacetCounter(snapshot.segments.length) : undefined;
     const best = new BestPlaces(request.limit + 1, request.after);
-    for (const segment of snapshot.segments) {
+    // Later segments mostly have later movies: those before them then have none that are wanted.
+    const segments = sort === 'newest' ? snapshot.segments.toReversed() : snapshot.segments;
+    for (const segment of segments) {
       const docs = await segment.docs();
       const filter = createFilter(docs, segment.dead(), query);
       if (filter === null) continue;
