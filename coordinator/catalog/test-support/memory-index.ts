@@ -4,7 +4,7 @@ import { DocsPart } from '../index/docs-part.ts';
 import type { CatalogQuery, PageRequest } from '../index/query.ts';
 import { Searcher } from '../index/searcher.ts';
 import type { Segment, Snapshot } from '../index/segment.ts';
-import { SegmentBuilder } from '../index/segment-builder.ts';
+import { buildSegment } from '../index/segment-builder.ts';
 import { TermsPart } from '../index/terms-part.ts';
 import type { IndexedMovie } from '../movie.ts';
 import { newMovieSchema } from '../schema.ts';
@@ -39,9 +39,7 @@ export function segmentOf(
   movies: readonly IndexedMovie[],
   dead: Uint8Array | null = null,
 ): Segment {
-  const builder = new SegmentBuilder();
-  for (const movie of movies) builder.add(movie);
-  const built = builder.finish();
+  const built = buildSegment(movies);
   const docs = new DocsPart(built.docsPart);
   const terms = new TermsPart(built.termsPart);
   return { id, count: built.docs, dead: () => dead, docs: async () => docs, terms: async () => terms };
