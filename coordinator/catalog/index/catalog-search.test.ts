@@ -6,8 +6,9 @@ import { ManualClock } from '../../cluster/test-support/manual-clock.ts';
 import { silentLogger } from '../../database/test-support/silent-logger.ts';
 import { SEARCH_WAIT_MS, THREAD_RESTART_MIN_MS } from '../limits.ts';
 import type { IndexedMovie } from '../movie.ts';
-import { EVERYTHING, idOf, movieOf } from '../test-support/memory-index.ts';
+import { idOf, movieOf } from '../test-support/memory-index.ts';
 import { CatalogSearch, type CatalogSearchOptions } from './catalog-search.ts';
+import { EVERYTHING } from './query.ts';
 import { type BuiltSegment, buildSegment } from './segment-builder.ts';
 import type { PartKind } from './segment-store.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mapRecord } from '../import/formats.ts';
 import { DocsPart } from '../index/docs-part.ts';
-import type { CatalogQuery, PageRequest } from '../index/query.ts';
+import { type CatalogQuery, EVERYTHING, type PageRequest } from '../index/query.ts';
 import { Searcher } from '../index/searcher.ts';
 import type { Segment, Snapshot } from '../index/segment.ts';
 import { buildSegment } from '../index/segment-builder.ts';
@@ -45,18 +45,6 @@ export function segmentOf(
   return { id, count: built.docs, dead: () => dead, docs: async () => docs, terms: async () => terms };
 }
 
-export const EVERYTHING: CatalogQuery = {
-  words: [],
-  isTyping: true,
-  genres: [],
-  director: undefined,
-  minScore: undefined,
-  maxScore: undefined,
-  yearFrom: undefined,
-  yearTo: undefined,
-  sort: 'popularity',
-};
-
 /** An index without a database. */
 export class MemoryIndex {
   readonly #searcher = new Searcher();
@@ -71,7 +59,11 @@ export class MemoryIndex {
 
   async page(query: Partial<CatalogQuery>, request: Partial<PageRequest> = {}) {
     const wanted = { limit: 20, after: undefined, facets: false, ...request };
-    const page = await this.#searcher.page(this.#snapshot, { ...EVERYTHING, ...query }, wanted);
+    const page = await this.#searcher.page(
+      this.#snapshot,
+      { ...EVERYTHING, isTyping: true, ...query },
+      wanted,
+    );
     return { ...page, movies: page.places.map(({ id }) => this.#movies.get(id)!) };
   }
 
