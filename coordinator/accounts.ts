@@ -154,7 +154,11 @@ export async function openAccounts(stack: AsyncDisposableStack, parts: AccountsP
         },
       }),
     ],
-    isRevoked: (principal) => principal.kind === 'user' && state.revocations.isRevoked(principal),
+    isRevoked: (principal) => {
+      if (principal.kind !== 'user') return false;
+      if (principal.sessionId === null && !apiKeys.isCurrent(principal)) return true;
+      return state.revocations.isRevoked(principal);
+    },
     keySet: createKeySetRoutes(keys),
     created: { adminToken: adminToken.created, admin },
     start: () => {

@@ -64,6 +64,8 @@ export async function openLive(stack: AsyncDisposableStack, parts: LiveParts): P
     get streams() {
       return live.followers;
     },
-    routes: createLiveRoutes({ live, isRevoked, trustedProxies: config.TRUSTED_PROXIES, clock, stopping }),
+    routes: createLiveRoutes({
+      ...{ live, isRevoked, trustedProxies: config.TRUSTED_PROXIES, clock, logger, stopping },
+    }),
   };
 }

@@ -22,6 +22,8 @@ export class ApiKeyCache {
   readonly #logger: Logger;
   /** By the hash, so that a look takes no longer the more of a key is right. */
   readonly #keys = new Map<string, CachedKey>();
+  /** Until when what a key stood for counts, unless it is forgotten before. */
+  #expiries = new WeakMap<UserPrincipal, number>();
   /** Grows when everything is forgotten, so that a look which began before is not kept. */
   #epoch = 0;
   readonly #used = new Set<string>();
@@ -42,9 +44,15 @@ export class ApiKeyCache {
     return known.principal;
   }
 
+  /** Whether what `find` has returned still holds, for who has asked long ago. False also when another key has changed since. */
+  isCurrent(principal: UserPrincipal): boolean {
+    return (this.#expiries.get(principal) ?? 0) > this.#clock.nowMs();
+  }
+
   forgetAll(): void {
     this.#epoch += 1;
     this.#keys.clear();
+    this.#expiries = new WeakMap();
   }
 
   /** Writes down which keys were used since the last time. Never rejects. */
@@ -96,6 +104,7 @@ export class ApiKeyCache {
     if (epoch === this.#epoch) {
       if (this.#keys.size >= API_KEYS_CACHED_MAX) this.#keys.clear();
       this.#keys.set(name, cached);
+      this.#expiries.set(cached.principal, cached.expiresAtMs);
     }
     return cached;
   }

@@ -153,6 +153,29 @@ test('so does one that follows videos, on every coordinator', async () => {
   expect(text).not.toContain('event: video');
 });
 
+test('so do those that an API key has opened, when it is deleted', async () => {
+  const admin = await world.join('admin');
+  const body = { name: 'k', scopes: ['videos:read', 'admin'] };
+  const { json } = await world.ask('POST', '/api-keys', { token: admin.accessToken, body });
+  const headers = { authorization: `Bearer ${json.key}` };
+  const paths = ['admin/events', 'videos/events?owner=me'];
+  const streams = await Promise.all(
+    paths.map((path) => fetch(`${world.urls[1]}/api/v1/${path}`, { headers })),
+  );
+  expect(streams.map(({ status }) => status)).toEqual([200, 200]);
+  const id = await world.addVideo(admin.userId, 'private');
+  await world.ask('DELETE', `/api-keys/${json.id}`, { token: admin.accessToken, at: 0 });
+  await untilRefused(json.key, 1);
+  const { notifications } = world.database;
+  const event = { id: null, at: '', nodeId: null, kind: 'secret_event', details: {} };
+  await notifications.publish('events', JSON.stringify(event));
+  await notifications.publish('video_media', `${id} ${admin.userId}`);
+  // They end by themselves, or the test does not.
+  const [events, videos] = await Promise.all(streams.map((response) => response.text()));
+  expect(events).not.toContain('secret_event');
+  expect(videos).not.toContain('event: video');
+});
+
 test('an API key ends with its time', async () => {
   const { accessToken } = await world.join('viewer');
   const make = async () =>

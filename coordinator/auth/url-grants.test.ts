@@ -49,12 +49,15 @@ test('a grant that was good once is asked everything else each time', () => {
 });
 
 test('forgets rather than grows', () => {
-  const { issue, opens } = grantsOf();
+  const { grants, issue, opens } = grantsOf();
   const targets = Array.from(
     { length: OPENED_GRANTS_MAX + 10 },
     (_, index) => issue(`v${index}`, OPERATOR).url,
   );
-  expect(targets.every(opens)).toBe(true);
+  expect(targets.slice(0, OPENED_GRANTS_MAX).every(opens)).toBe(true);
+  expect(grants.remembered).toBe(OPENED_GRANTS_MAX);
+  expect(targets.slice(OPENED_GRANTS_MAX).every(opens)).toBe(true);
+  expect(grants.remembered).toBeLessThanOrEqual(OPENED_GRANTS_MAX);
   expect(opens(targets[0]!)).toBe(true);
 });
 

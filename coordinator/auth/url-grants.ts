@@ -52,6 +52,11 @@ export class UrlGrants {
     this.#options = options;
   }
 
+  /** How many signatures are remembered. */
+  get remembered(): number {
+    return this.#opened.size;
+  }
+
   /** A grant by itself; the path (without a query) as an address that carries it; and until when it is good. */
   issue(wanted: {
     readonly scope: string;

@@ -29,6 +29,8 @@ export class AnswerCache {
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
   readonly #pending = new Map<string, Promise<Entry>>();
+  /** How often everything became void. */
+  #clearings = 0;
   hits = 0;
   misses = 0;
 
@@ -54,24 +56,29 @@ export class AnswerCache {
     const shared = `${version} ${key}`;
     let pending = this.#pending.get(shared);
     if (pending === undefined) {
-      pending = this.#make(key, version, make).finally(() => this.#pending.delete(shared));
+      const made = this.#make(key, version, make).finally(() => {
+        if (this.#pending.get(shared) === made) this.#pending.delete(shared);
+      });
+      pending = made;
       this.#pending.set(shared, pending);
     }
     return await pending;
   }
 
-  /** Something was changed that has no version. */
+  /** Something was changed that has no version. What is being made is answered to those who asked before, and not kept. */
   clear(): void {
+    this.#clearings += 1;
     this.#entries.clear();
     this.#pending.clear();
   }
 
   async #make(key: string, version: number, make: () => Promise<string>): Promise<Entry> {
     const madeAtMs = this.#clock.monotonicMs();
+    const clearings = this.#clearings;
     const json = await make();
     const etag = `"${hash('sha1', json, 'base64url')}"`;
     const entry = { json, etag, version, madeAtMs };
-    if (this.#version() === version) {
+    if (this.#version() === version && this.#clearings === clearings) {
       this.#entries.set(key, entry);
       if (this.#entries.size > CACHED_ANSWERS_MAX) this.#entries.delete(this.#entries.keys().next().value!);
       this.#garbage.add(json.length);

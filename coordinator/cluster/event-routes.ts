@@ -25,6 +25,9 @@ export function createEventRoutes({ events, isRevoked, stopping }: EventRoutesOp
     const { lastEventId } = parseFields(eventsSchema, {
       lastEventId: context.req.header('last-event-id') ?? context.req.query('lastEventId'),
     });
+    // Nobody would read it, nor say when it may end.
+    if (context.req.method === 'HEAD')
+      return context.body(null, 200, { 'content-type': 'text/event-stream' });
     // Nginx would otherwise hold events back.
     context.header('x-accel-buffering', 'no');
     return streamSSE(context, async (stream) => {

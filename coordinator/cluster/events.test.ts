@@ -75,6 +75,20 @@ describe.each(ENGINES)('events on %s', (engine) => {
     await read;
   });
 
+  test('who asks for nothing but the headers listens to nothing', async () => {
+    let listeners = 0;
+    const listen = () => {
+      listeners += 1;
+      return () => {};
+    };
+    const events = { listen, since: async () => [] } as unknown as ClusterEvents;
+    const { signal: stopping } = new AbortController();
+    const app = new Hono().route('/', createEventRoutes({ events, isRevoked: () => false, stopping }));
+    const { status, headers } = await app.request('/admin/events', { method: 'HEAD' });
+    expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    expect(listeners).toBe(0);
+  });
+
   test('an id that is none is refused', async () => {
     const events = await open();
     const app = new Hono();

@@ -23,7 +23,7 @@ export const READ_AT_ONCE_MAX = 100;
 export const HEARTBEAT_MS = 15_000;
 /** Whoever reads nothing for so long is cut off. */
 export const READER_STALL_MS = 30_000;
-/** A stream ends as soon as the token with which it began would, at the latest; its client comes again with a fresh one. */
+/** As long as a token is good: no stream goes on for longer after its own has expired. Its client comes again with a fresh one. */
 export const STREAM_LIFETIME_MS = ACCESS_TOKEN_TTL_S * 1000;
 /** When clients come back, said in the stream. */
 export const RECONNECT_MS = 1000;

@@ -11,6 +11,7 @@ import {
   VIDEOS_BEGUN_MAX,
   VIDEOS_KNOWN_MAX,
 } from './limits.ts';
+import type { GoneVideoJson } from './schema.ts';
 
 /** How a video is, as it is told to everybody who follows it. */
 export interface LiveState extends Owned {
@@ -68,7 +69,7 @@ class Follower {
     const isThere = state !== undefined && mayRead(this.wish.principal, state);
     const event: LiveEvent = isThere
       ? { kind: 'video', text: state.text }
-      : { kind: 'gone', text: JSON.stringify({ id }) };
+      : { kind: 'gone', text: JSON.stringify({ id } satisfies GoneVideoJson) };
     const digest = createHash('sha1').update(event.text).digest('base64url');
     if (this.#told.get(id) === digest) return;
     this.#told.set(id, digest);

@@ -10,6 +10,7 @@ import { ENGINES, openTestDatabase } from '../database/test-support/engines.ts';
 import { silentLogger } from '../database/test-support/silent-logger.ts';
 import { openLive } from '../live.ts';
 import { TranscodeWorld } from '../transcode/test-support/transcode-world.ts';
+import { LiveRepository } from './live-repository.ts';
 import { goneVideoSchema, type LiveVideoJson, liveVideoSchema } from './schema.ts';
 
 const EDITS = 'videos';
@@ -140,6 +141,7 @@ describe.each(ENGINES)('how videos are, on %s', (engine) => {
     await expect.poll(() => latest(old)).toBeDefined();
     const [fresh, foreign] = [await world.addVideo(mine), await world.addVideo(other)];
     await expect.poll(() => latest(fresh)?.video.media.status).toBe('processing');
+    expect(await new LiveRepository(database.kysely).underWay(mine, 1)).toEqual([fresh]);
     const at = new Date();
     await database.kysely.transaction().execute(async (transaction) => {
       await world.videos.update(transaction, fresh, { title: 'Renamed' }, { updatedAt: at });

@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { v7 as uuidv7 } from 'uuid';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createProblemHandlers } from '../../lib/http/problem-handlers.ts';
+import { createLogger } from '../../lib/logging/logger.ts';
 import { NOBODY, type Principal } from '../auth/principal.ts';
 import { ManualClock } from '../cluster/test-support/manual-clock.ts';
 import type { Notifications } from '../database/notifications.ts';
@@ -10,9 +11,12 @@ import { statusOf } from '../errors.ts';
 import {
   HEARTBEAT_MS,
   NEWS_WAITING_MAX,
+  READ_AT_ONCE_MAX,
   READER_STALL_MS,
   STREAM_LIFETIME_MS,
   STREAMS_PER_CLIENT_MAX,
+  VIDEOS_BEGUN_MAX,
+  VIDEOS_KNOWN_MAX,
   VIDEOS_NAMED_MAX,
 } from './limits.ts';
 import { type LiveState, LiveVideos } from './live-videos.ts';
@@ -26,6 +30,8 @@ let live: LiveVideos;
 let stopping: AbortController;
 let isRevoked: boolean;
 let read: (ids: readonly string[]) => Promise<LiveState[]>;
+let underWay: (ownerId: string, limit: number) => Promise<string[]>;
+let warnings: number;
 let tell: (channel: string, payload: string) => void;
 let gap: () => void;
 let app: Hono<{ Variables: { principal: Principal } }>;
@@ -34,6 +40,10 @@ beforeEach(async () => {
   clock = new ManualClock();
   stopping = new AbortController();
   isRevoked = false;
+  underWay = async () => [];
+  warnings = 0;
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  logger.warn = () => (warnings += 1);
   let count = 0;
   read = async (ids) =>
     ids.map((id) => ({
@@ -57,7 +67,7 @@ beforeEach(async () => {
   tell = (channel, payload) => listeners.get(channel)?.(payload);
   live = await LiveVideos.open({
     ...{ notifications, editsChannel: 'videos', clock, logger: silentLogger },
-    ...{ read: (ids) => read(ids), underWay: async () => [] },
+    ...{ read: (ids) => read(ids), underWay: (ownerId, limit) => underWay(ownerId, limit) },
   });
   app = new Hono();
   app.onError(createProblemHandlers(silentLogger, statusOf).onError);
@@ -67,8 +77,8 @@ beforeEach(async () => {
     c.set('principal', userId === undefined ? NOBODY : { ...user, userId });
     await next();
   });
-  const deps = { live, isRevoked: () => isRevoked, trustedProxies: 0, clock, stopping: stopping.signal };
-  app.route('/', createLiveRoutes(deps));
+  const deps = { live, isRevoked: () => isRevoked, trustedProxies: 0, clock, logger };
+  app.route('/', createLiveRoutes({ ...deps, stopping: stopping.signal }));
 });
 afterEach(async () => {
   stopping.abort();
@@ -134,6 +144,17 @@ test('whoever may not listen any more is told nothing', async () => {
   expect(client.text).not.toContain('"count":2');
 });
 
+test('of one’s own videos the latest ones under way are told at first', async () => {
+  const asked: unknown[] = [];
+  underWay = async (...given) => {
+    asked.push(given);
+    return [ID];
+  };
+  const client = await open('owner=me', { 'x-user': OWNER });
+  expect(asked).toEqual([[OWNER, VIDEOS_BEGUN_MAX]]);
+  expect(client.text).toContain(`"id":"${ID}"`);
+});
+
 test('when videos cannot be read the stream ends, so that the client comes again', async () => {
   const client = await open();
   read = async () => {
@@ -142,6 +163,22 @@ test('when videos cannot be read the stream ends, so that the client comes again
   tell('video_media', `${ID} ${OWNER}`);
   await clock.advance(1000);
   expect(client.isOver).toBe(true);
+});
+
+test('so does one that cannot even begin, and that is logged', async () => {
+  underWay = async () => {
+    throw new Error('the database is away');
+  };
+  const client = await open('owner=me', { 'x-user': OWNER });
+  expect([client.isOver, client.text]).toEqual([true, 'retry: 1000\n: connected\n\n']);
+  expect([warnings, live.followers]).toEqual([1, 0]);
+});
+
+test('who asks for nothing but the headers follows nothing', async () => {
+  const { status, headers } = await app.request(`/videos/events?video=${ID}`, { method: 'HEAD' });
+  expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+  await clock.advance(1000);
+  expect(live.followers).toBe(0);
 });
 
 test('a client that reads nothing is cut off', async () => {
@@ -169,6 +206,33 @@ test('so is one for whom more waits than there can be', async () => {
   tell('video_media', `${uuidv7()} ${OWNER}`);
   await clock.advance(1000);
   expect([isOver, live.followers]).toEqual([true, 0]);
+});
+
+test('of a user’s own videos the edits of the latest ones are told, and few are read at a time', async () => {
+  const readAtOnce: number[] = [];
+  read = async (ids) => {
+    readAtOnce.push(ids.length);
+    return ids.map((id) => ({
+      id,
+      ownerId: OWNER,
+      visibility: 'public',
+      text: `${readAtOnce.length} ${id}`,
+    }));
+  };
+  const principal = { kind: 'user', userId: OWNER, role: 'uploader' } as Principal;
+  const { take } = await live.follow({
+    ...{ principal, videoIds: [], ownerId: OWNER, onNews: () => {}, onEnd: () => {} },
+  });
+  const [first = '', ...ids] = Array.from({ length: VIDEOS_KNOWN_MAX + 1 }, () => uuidv7());
+  tell('video_media', `${first} ${OWNER}`);
+  await clock.advance(1000);
+  for (const id of ids) tell('video_media', `${id} ${OWNER}`);
+  await clock.advance(10_000);
+  expect(take()).toHaveLength(VIDEOS_KNOWN_MAX + 1);
+  expect(Math.max(...readAtOnce)).toBe(READ_AT_ONCE_MAX);
+  for (const id of [first, ids[0]!]) tell('videos', id);
+  await clock.advance(1000);
+  expect(take().map(({ text }) => text.split(' ')[1])).toEqual([ids[0]]);
 });
 
 test('streams of one client are bounded, and one that ends makes room', async () => {

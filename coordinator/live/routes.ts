@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
 import type { Clock } from '../../lib/clock/clock.ts';
+import type { Logger } from '../../lib/logging/logger.ts';
 import { addressOf, networkOf } from '../auth/client-address.ts';
 import { type Principal, userIdOf } from '../auth/principal.ts';
 import { invalidRequest, parseFields } from '../parse-fields.ts';
@@ -16,6 +17,7 @@ export interface LiveRoutesDeps {
   readonly isRevoked: (principal: Principal) => boolean;
   readonly trustedProxies: number;
   readonly clock: Clock;
+  readonly logger: Logger;
   /** Aborts when the server stops: a stream has no end of its own. */
   readonly stopping: AbortSignal;
 }
@@ -54,6 +56,8 @@ export function createLiveRoutes(deps: LiveRoutesDeps): Hono<LiveEnv> {
       videoIds: typeof video === 'string' ? [video] : video,
       ownerId: owner === 'me' ? userId : null,
     };
+    // Nobody would read it, nor say when it may end.
+    if (c.req.method === 'HEAD') return c.body(null, 200, { 'content-type': 'text/event-stream' });
     const leave = counts.enter(userId ?? clientOf(c, deps.trustedProxies));
     // Nginx would otherwise hold events back.
     c.header('x-accel-buffering', 'no');
@@ -63,6 +67,8 @@ export function createLiveRoutes(deps: LiveRoutesDeps): Hono<LiveEnv> {
         // A client that does not read would not read the end either.
         stream.abort();
         c.env?.outgoing?.destroy();
+      } catch (error) {
+        deps.logger.warn({ err: error }, 'a stream ended that tells how videos are; its client comes again');
       } finally {
         leave();
       }

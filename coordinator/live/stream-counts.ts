@@ -7,10 +7,6 @@ export class StreamCounts {
   readonly #byClient = new Map<string, number>();
   #total = 0;
 
-  get total(): number {
-    return this.#total;
-  }
-
   /** Counts one more until the returned function is called. Throws `too_many_requests` or `too_busy`. */
   enter(client: string): () => void {
     const own = this.#byClient.get(client) ?? 0;

@@ -14,8 +14,8 @@ export interface Viewer {
  * How often a viewer was sent to a node for a segment a moment ago. Two generations take turns: a redirect is remembered for half
  * of `REDIRECT_MEMORY_MS` at least and all of it at most, or less when there are more than fit.
  *
- * A viewer and a segment are remembered as 32 bits, so that neither long headers nor many viewers take memory. That two of
- * `REMEMBERED_REDIRECTS_MAX` have the same happens once in 500,000 redirects, and leads to another node.
+ * A viewer and a segment are remembered as 32 bits, so that neither long headers nor many viewers take memory. With
+ * `REMEMBERED_REDIRECTS_MAX` of them one redirect in 32,768 is taken for a second one, which leads to another node.
  */
 export class RecentRedirects {
   readonly #clock: Pick<Clock, 'monotonicMs'>;

@@ -26,7 +26,7 @@ const BLOCKS_OFFSET = 96;
 const CRC_OFFSET = SECTOR_BYTES - 4;
 const BLOCKS_MAX = (CRC_OFFSET - BLOCKS_OFFSET) / 4;
 
-export function roundUpToSector(bytes: number): number {
+function roundUpToSector(bytes: number): number {
   return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;
 }
 

@@ -23,7 +23,7 @@ export function keyOf(docs: DocsPart, doc: number, sort: SortOrder): number | st
   }
 }
 
-export function comparePlaces(a: Place, b: Place): number {
+function comparePlaces(a: Place, b: Place): number {
   if (a.key !== b.key) {
     if (typeof a.key === 'string') return a.key < (b.key as string) ? -1 : 1;
     return (b.key as number) - a.key;

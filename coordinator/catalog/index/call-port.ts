@@ -35,7 +35,7 @@ export class CallPort {
     port.on('message', (message: Message) => this.#receive(message));
   }
 
-  /** Rejects as the other side does, or with the reason that this one was closed for. */
+  /** Rejects as the other side does, with the reason that this one was closed for, or when the arguments cannot be sent. */
   call<Result>(
     name: string,
     args: readonly unknown[],
@@ -44,8 +44,12 @@ export class CallPort {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = ++this.#calls;
     const waiting = Promise.withResolvers<unknown>();
-    this.#waiting.set(id, waiting);
-    this.#post({ kind: 'call', id, name, args }, transfer);
+    try {
+      this.#post({ kind: 'call', id, name, args }, transfer);
+      this.#waiting.set(id, waiting);
+    } catch (error) {
+      waiting.reject(error);
+    }
     return waiting.promise as Promise<Result>;
   }
 

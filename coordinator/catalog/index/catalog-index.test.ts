@@ -7,11 +7,11 @@ import { ENGINES, openTestDatabase, silentLogger } from '../../database/test-sup
 import { SMALL_SEGMENTS_MAX } from '../limits.ts';
 import type { MovieFields } from '../movie.ts';
 import { MovieRepository } from '../movie-repository.ts';
-import { EVERYTHING } from '../test-support/memory-index.ts';
 import { queryWordsOf } from '../text.ts';
 import type { IndexChange } from './catalog-index.ts';
 import { CatalogSearch } from './catalog-search.ts';
 import { IndexUpkeep } from './index-upkeep.ts';
+import { EVERYTHING } from './query.ts';
 import { SegmentStore } from './segment-store.ts';
 
 const NOTHING: Omit<MovieFields, 'title'> = {

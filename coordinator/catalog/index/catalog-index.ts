@@ -5,7 +5,7 @@ import type { IndexedMovie } from '../movie.ts';
 import type { IdsCopy } from './doc-ids.ts';
 import { DocsPart } from './docs-part.ts';
 import { type Segment, type Snapshot, setDead } from './segment.ts';
-import { type BuiltSegment, SegmentBuilder } from './segment-builder.ts';
+import { type BuiltSegment, buildSegment } from './segment-builder.ts';
 import type { PartKind, SegmentStore, StoredIndex, StoredSegment } from './segment-store.ts';
 import { TermsPart } from './terms-part.ts';
 
@@ -218,9 +218,7 @@ export class CatalogIndex {
   }
 
   #buildChanges(): Segment {
-    const builder = new SegmentBuilder();
-    for (const movie of this.#changes.values()) if (movie !== null) builder.add(movie);
-    const built = builder.finish();
+    const built = buildSegment([...this.#changes.values()].filter((movie) => movie !== null));
     const docs = new DocsPart(built.docsPart);
     const terms = new TermsPart(built.termsPart);
     return {

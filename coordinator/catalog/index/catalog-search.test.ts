@@ -1,21 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../lib/clock/clock.ts';
 import { AppError } from '../../../lib/errors/app-error.ts';
+import { createLogger } from '../../../lib/logging/logger.ts';
+import { ManualClock } from '../../cluster/test-support/manual-clock.ts';
 import { silentLogger } from '../../database/test-support/silent-logger.ts';
+import { SEARCH_WAIT_MS, THREAD_RESTART_MIN_MS } from '../limits.ts';
 import type { IndexedMovie } from '../movie.ts';
-import { EVERYTHING, idOf, movieOf } from '../test-support/memory-index.ts';
+import { idOf, movieOf } from '../test-support/memory-index.ts';
 import { CatalogSearch, type CatalogSearchOptions } from './catalog-search.ts';
-import { type BuiltSegment, SegmentBuilder } from './segment-builder.ts';
+import { EVERYTHING } from './query.ts';
+import { type BuiltSegment, buildSegment } from './segment-builder.ts';
 import type { PartKind } from './segment-store.ts';
 
 const MIN = 3;
 const FRAGILE = new URL('../test-support/fragile-search-thread.ts', import.meta.url);
-
-function build(movies: readonly IndexedMovie[]): BuiltSegment {
-  const builder = new SegmentBuilder();
-  for (const movie of movies) builder.add(movie);
-  return builder.finish();
-}
 
 /** Tables of segments and changes in memory. */
 class MemoryStore {
@@ -33,7 +31,7 @@ class MemoryStore {
   }
 
   addSegment(id: number, movies: readonly IndexedMovie[]) {
-    const built = build(movies);
+    const built = buildSegment(movies);
     this.segments.set(id, built);
     return { change: { version: ++this.#version }, built: structuredClone(built) };
   }
@@ -136,11 +134,69 @@ describe('the index of a catalog', () => {
     await expect(crash).rejects.toMatchObject({ code: 'too_busy', retryable: true });
     await waiting.catch((error: unknown) => expect(error).toMatchObject({ code: 'too_busy' }));
     await changed;
+    // So that nothing is shown that was answered before.
+    expect(search.state.version).toBe(await store.version());
     expect(await find('zebra')).toHaveLength(4);
     expect(search.threadStarts).toBe(2);
     gate.resolve();
     await search.apply(store.add(movieOf(5, { title: 'Zebra' })));
     expect(await find('zebra')).toHaveLength(5);
+  });
+
+  test('says so when a thread that has just come could not read a change', async () => {
+    store.addSegment(
+      1,
+      [1, 2, 3].map((number) => movieOf(number, {})),
+    );
+    const before = await store.read();
+    await open();
+    store.read = async () => before;
+    store.movies = async () => {
+      throw new AppError('database_unavailable', 'gone', { retryable: true });
+    };
+    const changed = search.apply(store.add(movieOf(4, {})));
+    await expect(changed).rejects.toMatchObject({ code: 'database_unavailable' });
+  });
+
+  test('makes a segment for who holds a transaction, which a thread that starts would wait for', async () => {
+    store.addSegment(
+      1,
+      [1, 2, 3].map((number) => movieOf(number, {})),
+    );
+    const read = Promise.withResolvers<void>();
+    await open();
+    store.read = async () => {
+      await read.promise;
+      return { version: 1, segments: [], changes: new Map() };
+    };
+    expect((await search.build([movieOf(4, {})])).docs).toBe(1);
+    read.resolve();
+  });
+
+  test('starts a thread that dies less and less often, and refuses who has waited for it', async () => {
+    store.addSegment(
+      1,
+      [1, 2, 3].map((number) => movieOf(number, {})),
+    );
+    const clock = new ManualClock();
+    let deaths = 0;
+    const logger = createLogger({ name: 'test', level: 'silent' });
+    logger.error = () => (deaths += 1);
+    await open({ clock, logger, threadEntry: new URL('data:text/javascript,process.exit(1)') });
+    let refusal: unknown;
+    find('movie').catch((error: unknown) => {
+      refusal = error;
+    });
+    for (const [died, delayMs] of [THREAD_RESTART_MIN_MS, 2 * THREAD_RESTART_MIN_MS].entries()) {
+      await vi.waitFor(() => expect(deaths).toBe(died + 1));
+      await clock.advance(delayMs - 1);
+      expect(search.threadStarts).toBe(died + 1);
+      await clock.advance(1);
+      expect(search.threadStarts).toBe(died + 2);
+    }
+    expect(refusal).toBeUndefined();
+    await clock.advance(SEARCH_WAIT_MS);
+    expect(refusal).toMatchObject({ code: 'too_busy', retryable: true });
   });
 
   test('closes at once, and refuses whoever waits', async () => {

@@ -13,7 +13,7 @@ import type { ChangedPlaces, IndexChange, IndexSource, SegmentIds, SegmentSummar
 import type { CatalogQuery, FacetValue, PageRequest } from './query.ts';
 import { type FoundPage, type IndexState, type SearchCalls, SearchCore } from './search-core.ts';
 import { SearchLostError, SearchThread } from './search-thread.ts';
-import type { BuiltSegment } from './segment-builder.ts';
+import { type BuiltSegment, buildSegment } from './segment-builder.ts';
 import type { SegmentStore } from './segment-store.ts';
 import type { Suggestion } from './suggestions.ts';
 
@@ -96,6 +96,10 @@ export class CatalogSearch implements SearchCalls, AsyncDisposable {
 
   async apply(change: IndexChange): Promise<void> {
     await this.#update((place) => place.apply(change));
+    // Whatever was answered before is void even while nobody answers: it is known by its version.
+    if (this.#current === undefined && change.version > this.#lastState.version) {
+      this.#lastState = { ...this.#lastState, version: change.version };
+    }
   }
 
   async sync(): Promise<void> {
@@ -134,8 +138,9 @@ export class CatalogSearch implements SearchCalls, AsyncDisposable {
     return this.#ask((place) => place.changedPlaces());
   }
 
-  build(movies: readonly IndexedMovie[]): Promise<BuiltSegment> {
-    return this.#ask((place) => place.build(movies));
+  /** While a thread is being started, here: who asks may hold the one session of the database that it begins with. */
+  async build(movies: readonly IndexedMovie[]): Promise<BuiltSegment> {
+    return this.#current === undefined ? buildSegment(movies) : await this.#current.build(movies);
   }
 
   get #threadMoviesMin(): number {
@@ -151,16 +156,14 @@ export class CatalogSearch implements SearchCalls, AsyncDisposable {
    * well, and nobody has to wait: the next one begins with what the database has then.
    */
   async #update(update: (place: SearchCalls) => Promise<void>): Promise<void> {
-    const [current, next] = [this.#current, this.#next];
-    // One that fails has not begun to answer, and another one follows.
-    const prepared = next === undefined ? undefined : update(next).catch(() => {});
+    const place = this.#current ?? this.#next;
     try {
-      if (current !== undefined) await update(current);
+      if (place !== undefined) await update(place);
     } catch (error) {
-      if (!(error instanceof SearchLostError)) throw error;
-      this.#leave(current!);
+      // One that has not begun to answer will not: another one follows.
+      if (!(error instanceof SearchLostError) && place === this.#current) throw error;
+      this.#leave(place!);
     }
-    await prepared;
     if (this.#current instanceof SearchCore && this.state.movies >= this.#threadMoviesMin) {
       this.#leave(this.#current);
       this.#threads ??= this.#keepThread();

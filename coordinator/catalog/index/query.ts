@@ -15,6 +15,19 @@ export interface CatalogQuery {
   readonly sort: SortOrder | 'relevance';
 }
 
+/** Whatever there is. */
+export const EVERYTHING: CatalogQuery = {
+  words: [],
+  isTyping: false,
+  genres: [],
+  director: undefined,
+  minScore: undefined,
+  maxScore: undefined,
+  yearFrom: undefined,
+  yearTo: undefined,
+  sort: 'popularity',
+};
+
 /** A place in a list: what it is sorted by, and the movie's id. */
 export interface Place {
   readonly key: number | string;

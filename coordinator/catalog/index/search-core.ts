@@ -9,7 +9,7 @@ import {
 } from './catalog-index.ts';
 import type { CatalogQuery, FacetValue, PageRequest, PageResult, Place } from './query.ts';
 import { Searcher } from './searcher.ts';
-import { type BuiltSegment, SegmentBuilder } from './segment-builder.ts';
+import { type BuiltSegment, buildSegment } from './segment-builder.ts';
 import { type Suggestion, suggest } from './suggestions.ts';
 
 /** What is known of an index without asking it. */
@@ -107,9 +107,7 @@ export class SearchCore implements SearchCalls {
   }
 
   async build(movies: readonly IndexedMovie[]): Promise<BuiltSegment> {
-    const builder = new SegmentBuilder();
-    for (const movie of movies) builder.add(movie);
-    return builder.finish();
+    return buildSegment(movies);
   }
 
   #warm(): void {

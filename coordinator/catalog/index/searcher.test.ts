@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { IndexedMovie } from '../movie.ts';
-import { EVERYTHING, MemoryIndex, movieOf } from '../test-support/memory-index.ts';
+import { MemoryIndex, movieOf } from '../test-support/memory-index.ts';
 import { normalizeText } from '../text.ts';
-import type { CatalogQuery } from './query.ts';
+import { type CatalogQuery, EVERYTHING } from './query.ts';
 import { editDistance, maskDistance, maskOf } from './spelling.ts';
 
 const movieArbitrary = fc.record({

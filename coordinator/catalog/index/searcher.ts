@@ -9,6 +9,7 @@ import {
   type CatalogQuery,
   EFFORTS,
   type Effort,
+  EVERYTHING,
   type FacetValue,
   type FoundPlace,
   type PageRequest,
@@ -148,18 +149,6 @@ function suggestedOf(words: readonly QueryWord[], { segments }: Snapshot): Match
   const share = Math.ceil((2 * SUGGESTED_DOCS_MAX) / Math.max(1, segments.length));
   return { fields, docsPerTermMax: Math.min(SUGGESTED_DOCS_MAX, Math.max(SUGGESTED_DOCS_MIN, share)) };
 }
-
-const EVERYTHING: CatalogQuery = {
-  words: [],
-  isTyping: false,
-  genres: [],
-  director: undefined,
-  minScore: undefined,
-  maxScore: undefined,
-  yearFrom: undefined,
-  yearTo: undefined,
-  sort: 'popularity',
-};
 
 /** Whether any movie has the word, or one that begins so. */
 async function occurs(snapshot: Snapshot, word: string, isBeginning: boolean): Promise<boolean> {

@@ -72,6 +72,13 @@ interface Doc {
   readonly year: number;
 }
 
+/** A segment of a few movies, at once. */
+export function buildSegment(movies: Iterable<IndexedMovie>): BuiltSegment {
+  const builder = new SegmentBuilder();
+  for (const movie of movies) builder.add(movie);
+  return builder.finish();
+}
+
 /** Makes a segment of at most `SEGMENT_DOCS_MAX` movies. */
 export class SegmentBuilder {
   readonly #docs: Doc[] = [];

@@ -1,6 +1,7 @@
 import { QUERY_WORDS_MAX } from '../limits.ts';
 import { queryWordsOf } from '../text.ts';
 import type { CatalogIndex } from './catalog-index.ts';
+import { EVERYTHING } from './query.ts';
 import type { Searcher } from './searcher.ts';
 
 export interface Suggestion {
@@ -29,17 +30,7 @@ export async function suggest(
 ): Promise<readonly Suggestion[]> {
   const words = queryWordsOf(text).slice(0, QUERY_WORDS_MAX);
   if (words.length === 0) return [];
-  const query = {
-    words,
-    isTyping: true,
-    genres: [],
-    director: undefined,
-    minScore: undefined,
-    maxScore: undefined,
-    yearFrom: undefined,
-    yearTo: undefined,
-    sort: 'relevance',
-  } as const;
+  const query = { ...EVERYTHING, words, isTyping: true, sort: 'relevance' } as const;
   const page = await index.run((snapshot) =>
     searcher.page(snapshot, query, {
       limit: limit * 2,

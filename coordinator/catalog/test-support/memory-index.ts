@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { mapRecord } from '../import/formats.ts';
 import { DocsPart } from '../index/docs-part.ts';
-import type { CatalogQuery, PageRequest } from '../index/query.ts';
+import { type CatalogQuery, EVERYTHING, type PageRequest } from '../index/query.ts';
 import { Searcher } from '../index/searcher.ts';
 import type { Segment, Snapshot } from '../index/segment.ts';
-import { SegmentBuilder } from '../index/segment-builder.ts';
+import { buildSegment } from '../index/segment-builder.ts';
 import { TermsPart } from '../index/terms-part.ts';
 import type { IndexedMovie } from '../movie.ts';
 import { newMovieSchema } from '../schema.ts';
@@ -39,25 +39,11 @@ export function segmentOf(
   movies: readonly IndexedMovie[],
   dead: Uint8Array | null = null,
 ): Segment {
-  const builder = new SegmentBuilder();
-  for (const movie of movies) builder.add(movie);
-  const built = builder.finish();
+  const built = buildSegment(movies);
   const docs = new DocsPart(built.docsPart);
   const terms = new TermsPart(built.termsPart);
   return { id, count: built.docs, dead: () => dead, docs: async () => docs, terms: async () => terms };
 }
-
-export const EVERYTHING: CatalogQuery = {
-  words: [],
-  isTyping: true,
-  genres: [],
-  director: undefined,
-  minScore: undefined,
-  maxScore: undefined,
-  yearFrom: undefined,
-  yearTo: undefined,
-  sort: 'popularity',
-};
 
 /** An index without a database. */
 export class MemoryIndex {
@@ -73,7 +59,11 @@ export class MemoryIndex {
 
   async page(query: Partial<CatalogQuery>, request: Partial<PageRequest> = {}) {
     const wanted = { limit: 20, after: undefined, facets: false, ...request };
-    const page = await this.#searcher.page(this.#snapshot, { ...EVERYTHING, ...query }, wanted);
+    const page = await this.#searcher.page(
+      this.#snapshot,
+      { ...EVERYTHING, isTyping: true, ...query },
+      wanted,
+    );
     return { ...page, movies: page.places.map(({ id }) => this.#movies.get(id)!) };
   }
 

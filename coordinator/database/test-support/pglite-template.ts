@@ -14,7 +14,7 @@ const SOURCES = fileURLToPath(new URL('..', import.meta.url));
 export const UNSYNCED_PGLITE = new URL('./unsynced-pglite.ts', import.meta.url);
 
 /** Makes the data directory one where PGlite was started before, and is without tables. */
-export async function copyEmptyPglite(dataDir: string): Promise<void> {
+async function copyEmptyPglite(dataDir: string): Promise<void> {
   const key = await hashOf([fileURLToPath(MANIFEST), path.join(SOURCES, 'pglite.ts')]);
   await copyMadeOnce(`pglite-empty-${key}`, dataDir, async (made) => {
     const pglite = await openPglite({ dataDir: made, onLogLine: () => {} });

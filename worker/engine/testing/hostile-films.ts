@@ -59,28 +59,25 @@ export function laboriousPictures(): Buffer {
   return mp4Of(pictures, samplesOf(pictures, 2000));
 }
 
-/** Tables that say they have as many samples as a number takes, in a few bytes. */
-export function billionsOfSamples(): Buffer {
-  const count = 0xffff_ffff;
+/** Tables that say in a few bytes that they have so many samples. */
+function boastfulTables(count: number, sampleDuration: number): Buffer {
   return mp4Of(SMALL, samplesOf(SMALL, 25), {
     replace: {
       stsz: fullBox('stsz', 0, 0, u32(1, count)),
-      stts: fullBox('stts', 0, 0, u32(1, count, 512)),
+      stts: fullBox('stts', 0, 0, u32(1, count, sampleDuration)),
       stsc: fullBox('stsc', 0, 0, u32(1, 1, count, 1)),
     },
   });
 }
 
+/** As many samples as a number takes. */
+export function billionsOfSamples(): Buffer {
+  return boastfulTables(0xffff_ffff, 512);
+}
+
 /** As many as FFmpeg takes for possible. */
 export function manySamples(): Buffer {
-  const count = 0x0300_0000;
-  return mp4Of(SMALL, samplesOf(SMALL, 25), {
-    replace: {
-      stsz: fullBox('stsz', 0, 0, u32(1, count)),
-      stts: fullBox('stts', 0, 0, u32(1, count, 1)),
-      stsc: fullBox('stsc', 0, 0, u32(1, 1, count, 1)),
-    },
-  });
+  return boastfulTables(0x0300_0000, 1);
 }
 
 /** Offsets of samples that are not there. */

@@ -20,7 +20,7 @@ export class MovieListing {
   readonly nextCursor = signal<string | null | undefined>(undefined);
   readonly madeMs = Date.now();
   readonly #query: MovieQuery;
-  readonly #abort = new AbortController();
+  #abort = new AbortController();
 
   constructor(query: MovieQuery) {
     this.#query = query;
@@ -53,9 +53,11 @@ export class MovieListing {
     }
   }
 
-  /** Nobody waits for it any more. */
+  /** Nobody waits for the page that is being loaded; the list itself may be shown and go on again. */
   abandon(): void {
-    if (this.isLoading.peek()) this.#abort.abort();
+    if (!this.isLoading.peek()) return;
+    this.#abort.abort();
+    this.#abort = new AbortController();
   }
 
   get isWorthKeeping(): boolean {

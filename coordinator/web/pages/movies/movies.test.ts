@@ -1,8 +1,32 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { queryOf } from '../../api/client.ts';
 import type { Movie } from '../../api/types.ts';
 import { fieldsOf, movieOf, NO_FIELDS } from './movie-fields.ts';
+import { MovieListing } from './movie-list.ts';
 import { decadesOf, isNarrowed, readQuery, toApiQuery } from './movie-query.ts';
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+test('a list that was left while it loaded a page goes on when it is shown again', async () => {
+  let asked = 0;
+  vi.stubGlobal('fetch', async (_: string, { signal }: { signal: AbortSignal }) => {
+    asked += 1;
+    signal.throwIfAborted();
+    if (asked === 2)
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    return Response.json({ items: [{ id: String(asked) }], nextCursor: 'more' });
+  });
+  const listing = new MovieListing(readQuery(new URLSearchParams()));
+  await listing.loadMore();
+  const loading = listing.loadMore();
+  listing.abandon();
+  await loading;
+  expect([listing.pages.value.length, listing.error.value]).toEqual([1, undefined]);
+  await listing.loadMore();
+  expect(listing.pages.value.flat().map(({ id }) => id)).toEqual(['1', '3']);
+});
 
 test('what an address asks for is asked of the API, and nonsense is left out', () => {
   const query = readQuery(

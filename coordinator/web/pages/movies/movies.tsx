@@ -37,12 +37,17 @@ export function MoviesPage() {
       shown.value = listing;
       return;
     }
+    let isWanted = true;
     void listing.loadMore().then(() => {
+      if (!isWanted) return;
       shown.value = listing;
       // Other movies than before, and so from their beginning.
       if (place.peek().how === 'link') scrollTo(0, 0);
     });
-    return () => listing.abandon();
+    return () => {
+      isWanted = false;
+      listing.abandon();
+    };
   }, [listing]);
   useTitle(query.q === '' ? undefined : query.q);
   const narrowed = isNarrowed(query);
