@@ -27,7 +27,7 @@ const LAST_LINES = 20;
  * How much of a function has to run, in bytes of code, until V8 optimises it; by itself it takes 13 MB. PostgreSQL goes
  * through so much code when it starts that optimising it takes more of the processor than all the rest of a start.
  */
-const FLAGS = ['--wasm-tiering-budget=200000000'];
+const FLAGS = ['--wasm-tiering-budget=1000000000'];
 
 /**
  * PGlite in a process of its own: PostgreSQL runs, writes and syncs there without holding up this one, and whatever
