@@ -19,7 +19,7 @@ describe('the configuration of the coordinator', () => {
   });
 
   it('takes durations and sizes at their bounds', () => {
-    expect(INTERVALS_AND_TIMEOUTS).toHaveLength(8);
+    expect(INTERVALS_AND_TIMEOUTS).toHaveLength(10);
     for (const name of INTERVALS_AND_TIMEOUTS) {
       expect(read({ [name]: '1' })).toMatchObject({ [name]: 1 });
       expect(read({ [name]: '24d' })).toMatchObject({ [name]: 24 * 86_400_000 });

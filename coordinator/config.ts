@@ -4,6 +4,7 @@ import { durationMs, sizeBytes, webOrigins } from '../lib/config/units.ts';
 import { isAppError } from '../lib/errors/app-error.ts';
 import { assertStrong } from './auth/password-rules.ts';
 import { emailSchema, newPasswordSchema } from './auth/schema.ts';
+import { NODE_WATCH_INTERVAL_MS, RETRY_MS } from './repair/limits.ts';
 
 const MIB = 1024 ** 2;
 /** Node's timers hold 31 bits of milliseconds, somewhat more than this; what is longer would fire at once. */
@@ -113,6 +114,8 @@ const environmentSchema = z.object({
   HEALTH_INTERVAL: duration(1).default(1000),
   DOWN_AFTER: duration(1).default(10_000),
   CENSUS_INTERVAL: duration(1).default(1_800_000),
+  NODE_WATCH_INTERVAL: duration(1).default(NODE_WATCH_INTERVAL_MS),
+  REPAIR_RETRY_AFTER: duration(1).default(RETRY_MS),
   /** 0 switches it off. */
   REPLICATE_AFTER: durationMs()
     .refine((ms) => ms === 0 || (ms >= 1000 && ms <= DURATION_MS_MAX), {

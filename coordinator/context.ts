@@ -213,6 +213,7 @@ export async function openContext(
       });
     },
     replicateAfterMs: config.REPLICATE_AFTER,
+    intervalMs: config.NODE_WATCH_INTERVAL,
   });
   stack.defer(
     cluster.health.onChange(({ nodeId, from, to }) => {
@@ -235,6 +236,7 @@ export async function openContext(
     onEvent: (kind, details) => events.record(kind, null, details),
     onRound: (signal) => nodeWatch.runOnce(signal),
     censusIntervalMs: config.CENSUS_INTERVAL,
+    retryMs: config.REPAIR_RETRY_AFTER,
   });
   const repairService = new RepairService({
     database: database.kysely,

@@ -111,7 +111,7 @@ it('a flipped byte is never served: another owner answers, and the copy is quara
     const good = await cluster.chunkBytes(other!, entry);
     await expect
       .poll(async () => (await cluster.chunkBytes(index, entry).catch(() => null))?.equals(good), {
-        // A repair that failed is tried again after 15 s.
+        // A repair that failed is tried again after a while.
         timeout: 100_000,
       })
       .toBe(true);

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { copyMigratedPglite } from '../coordinator/database/test-support/pglite-template.ts';
 import type { RecoveryReport } from '../coordinator/recovery/report.ts';
 import { sha256, TestCluster } from './support/test-cluster.ts';
@@ -14,9 +14,6 @@ const SCRIPT = fileURLToPath(new URL('../scripts/recover-database.ts', import.me
 const MIB = 1024 * 1024;
 const PATIENT = { timeout: 20_000, interval: 50 };
 let cluster: TestCluster;
-beforeEach(async () => {
-  cluster = await TestCluster.start();
-});
 afterEach(() => cluster?.[Symbol.asyncDispose]());
 
 interface Outcome {
@@ -70,6 +67,9 @@ async function edit(id: string, changes: Record<string, string>): Promise<void> 
 }
 
 it('brings back every video as it was, and none that was deleted', async () => {
+  cluster = await TestCluster.start();
+  // A coordinator that runs is refused, after some seconds in which it might have stopped.
+  const running = recover(['--nodes', nodeUrls()]);
   const large = randomBytes(27 * MIB + 5);
   const small = randomBytes(300);
   const uploaded = [
@@ -91,9 +91,11 @@ it('brings back every video as it was, and none that was deleted', async () => {
   const before = await describeAll();
   const holdersBefore = await cluster.holders();
 
-  // A coordinator that runs, and a database that is not empty, are refused.
-  const running = await recover(['--nodes', nodeUrls()]);
-  expect(running).toMatchObject({ code: 1, stderr: expect.stringContaining('in use by another process') });
+  expect(await running).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('in use by another process'),
+  });
+  // And so is a database that is not empty.
   await cluster.cluster.coordinator.stop();
   const full = await recover(['--nodes', nodeUrls()]);
   expect(full).toMatchObject({ code: 2, stderr: expect.stringContaining('not empty') });
@@ -129,7 +131,7 @@ it('brings back every video as it was, and none that was deleted', async () => {
   expect((await cluster.api(`/videos/${deleted.id}`)).status).toBe(404);
   const found = await cluster.api(captions);
   expect([await found.text(), found.headers.get('etag')]).toEqual(['WEBVTT\n', attached.headers.get('etag')]);
-  // The sweep, which runs three times a second, finds nothing to remove; changes and uploads go on.
+  // The sweep, which runs twice a second, finds nothing to remove; changes and uploads go on.
   await edit(uploaded[1]!.id, { title: 'Changed' });
   const later = await cluster.upload(large.subarray(0, 9 * MIB));
   expect(sha256(await cluster.download(later.id))).toBe(later.sha256);
@@ -144,6 +146,7 @@ it('brings back every video as it was, and none that was deleted', async () => {
 }, 120_000);
 
 it('asks about a video whose deletion a node missed, and obeys', async () => {
+  cluster = await TestCluster.start({ nodeCount: 4 });
   const deleted = await cluster.upload(randomBytes(1000), '?title=Deleted');
   const copied = async () => [...(await cluster.holders()).values()].every((nodes) => nodes.length === 3);
   await expect.poll(copied, PATIENT).toBe(true);
@@ -153,7 +156,7 @@ it('asks about a video whose deletion a node missed, and obeys', async () => {
   // A node with a copy of the record is away while the video is deleted, and comes back when the database is gone.
   const index = holders[0]!;
   await cluster.cluster.nodes[index]!.kill();
-  await cluster.cluster.untilReady(4);
+  await cluster.cluster.untilReady(3);
   expect((await cluster.api(`/videos/${deleted.id}`, { method: 'DELETE' })).status).toBe(204);
   await loseDatabase();
   await cluster.cluster.restartNode(index);
@@ -172,14 +175,15 @@ it('asks about a video whose deletion a node missed, and obeys', async () => {
   expect(told.code, told.stderr).toBe(0);
   expect(JSON.parse(told.stdout)).toMatchObject({ written: true, videos: { recovered: 1 } });
   await cluster.cluster.startCoordinator();
-  await cluster.cluster.untilReady(5);
+  await cluster.cluster.untilReady(4);
   expect(await cluster.videoIds()).toEqual([kept.id]);
   expect(sha256(await cluster.download(kept.id))).toBe(kept.sha256);
   // The sweep takes the rest of it.
   await expect.poll(async () => (await cluster.holders()).has(record), PATIENT).toBe(false);
-});
+}, 120_000);
 
 it('starts the nodes of a data directory itself', async () => {
+  cluster = await TestCluster.start({ nodeCount: 3 });
   const video = await cluster.upload(randomBytes(3 * MIB), '?title=Kept');
   await loseDatabase();
   const urls = cluster.cluster.nodes.map(({ url }) => url);
@@ -190,6 +194,6 @@ it('starts the nodes of a data directory itself', async () => {
   // Now they are known by other addresses; at the old ones they are the same nodes.
   await cluster.cluster.startCoordinator();
   await Promise.all(urls.map((_, index) => cluster.cluster.restartNode(index)));
-  await cluster.cluster.untilReady(5);
+  await cluster.cluster.untilReady(3);
   expect(sha256(await cluster.download(video.id))).toBe(video.sha256);
-});
+}, 120_000);

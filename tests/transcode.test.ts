@@ -20,8 +20,8 @@ beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'orbitvids-transcode-'));
   cluster = await Cluster.start({
     ...{ dataDir, nodeCount: 3, replicas: 3, workerCount: 1, adminToken: TOKEN, workerScript: WORKER },
-    coordinatorEnv: { WORKER_LEASE: '1s', HEALTH_INTERVAL: '100ms', DOWN_AFTER: '500ms', COPY_TIMEOUT: '2s' },
-    workerEnv: { CONCURRENCY: '1', TASK_STALL_TIMEOUT: '800ms', TASK_MEMORY: '200MiB', STOP_GRACE: '100ms' },
+    coordinatorEnv: { WORKER_LEASE: '2s', HEALTH_INTERVAL: '100ms', DOWN_AFTER: '500ms', COPY_TIMEOUT: '2s' },
+    workerEnv: { CONCURRENCY: '1', TASK_STALL_TIMEOUT: '2s', TASK_MEMORY: '200MiB', STOP_GRACE: '100ms' },
   });
 });
 afterAll(async () => {
@@ -79,7 +79,7 @@ test('a task that hangs, crashes, eats memory or lies fails with a reason, and i
   const bad: [Script, RegExp, boolean][] = [
     [{ seconds: 4, eat: 'encode' }, /more than 200 MiB of memory/, true],
     [{ seconds: 4, lie: 'encode' }, /does not take what was made/, true],
-    [{ seconds: 4, hang: 'encode' }, /Nothing came of it for 0.8 s/, false],
+    [{ seconds: 4, hang: 'encode' }, /Nothing came of it for 2 s/, false],
     [{ seconds: 4, crash: 'encode' }, /ended by SIGSEGV/, false],
   ];
   const ids = await Promise.all(bad.map(([script]) => upload(script)));

@@ -147,7 +147,10 @@ test('so does one that follows videos, on every coordinator', async () => {
   await world.ask('POST', '/auth/logout', { token: owner.accessToken, at: 0 });
   await untilRefused(owner.accessToken, 1);
   text = '';
-  await world.database.notifications.publish('video_media', `${id} ${owner.userId}`);
+  const { kysely, notifications } = world.database;
+  // Of what is as it was nobody would be told in any case.
+  await kysely.updateTable('videos').set({ title: 'Secret' }).where('id', '=', id).execute();
+  await notifications.publish('video_media', `${id} ${owner.userId}`);
   // Ends by itself, or the test does not.
   for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) text += value;
   expect(text).not.toContain('event: video');

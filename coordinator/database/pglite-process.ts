@@ -23,6 +23,11 @@ export interface PgliteProcessOptions extends PgliteArguments {
 const ENTRY = new URL('./pglite-main.ts', import.meta.url);
 /** Of what it said, this many lines explain its end. */
 const LAST_LINES = 20;
+/**
+ * How much of a function has to run, in bytes of code, until V8 optimises it; by itself it takes 13 MB. PostgreSQL goes
+ * through so much code when it starts that optimising it takes more of the processor than all the rest of a start.
+ */
+const FLAGS = ['--wasm-tiering-budget=1000000000'];
 
 /**
  * PGlite in a process of its own: PostgreSQL runs, writes and syncs there without holding up this one, and whatever
@@ -42,7 +47,7 @@ export class PgliteProcess {
 
   constructor({ entry = ENTRY, logger, ...given }: PgliteProcessOptions) {
     // Neither what this process was started with (a debugger's port, a profiler) nor its secrets are for the other.
-    const child = spawn(process.execPath, [fileURLToPath(entry), ...formatArguments(given)], {
+    const child = spawn(process.execPath, [...FLAGS, fileURLToPath(entry), ...formatArguments(given)], {
       env: passedOn(),
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     });

@@ -69,11 +69,13 @@ export class TestCluster implements AsyncDisposable {
       ...options,
       coordinatorEnv: {
         RANGES: String(RANGES),
-        HEALTH_INTERVAL: '100ms',
+        HEALTH_INTERVAL: '200ms',
         DOWN_AFTER: '600ms',
-        SWEEP_INTERVAL: '300ms',
+        SWEEP_INTERVAL: '500ms',
         SWEEP_MIN_AGE: '0ms',
         UPLOAD_LEASE: '2s',
+        NODE_WATCH_INTERVAL: '1s',
+        REPAIR_RETRY_AFTER: '3s',
         ...options.coordinatorEnv,
       },
     });

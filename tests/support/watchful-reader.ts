@@ -44,10 +44,11 @@ export class WatchfulReader implements AsyncDisposable {
           headers: { range: `bytes=${first}-${end - 1}` },
         });
         const bytes = Buffer.from(await response.arrayBuffer());
-        if (response.status === 503 && this.#toleratesOutages) continue;
-        if (response.status !== 206) this.problems.push(`${what}: ${response.status} ${bytes}`);
-        else if (!bytes.equals(body.subarray(first, end))) this.problems.push(`${what}: wrong bytes`);
-        this.reads++;
+        if (response.status !== 503 || !this.#toleratesOutages) {
+          if (response.status !== 206) this.problems.push(`${what}: ${response.status} ${bytes}`);
+          else if (!bytes.equals(body.subarray(first, end))) this.problems.push(`${what}: wrong bytes`);
+          this.reads++;
+        }
       } catch (error) {
         if (!this.#toleratesOutages) this.problems.push(`${what}: ${error}`);
       }
