@@ -6,7 +6,7 @@ import { CACHED_ANSWERS_MAX, STALE_MS_MAX } from './limits.ts';
 function open() {
   const state = { version: 1, made: 0 };
   const clock = new ManualClock();
-  const answers = new AnswerCache({ clock, version: () => state.version });
+  const answers = new AnswerCache({ clock, version: () => state.version, garbage: { add: () => {} } });
   const ask = async (key: string) => (await answers.get(key, async () => `${key}${++state.made}`)).json;
   return { state, clock, answers, ask };
 }
