@@ -86,6 +86,9 @@ export class RepairRepository {
     options: { readonly limit: number; readonly intervalMs: number; readonly retryMs: number },
   ): Promise<{ readonly ranges: readonly number[]; readonly now: Date; readonly namedUntil: Date }> {
     const { limit, intervalMs, retryMs } = options;
+    // In selects of their own these are computed once, and not for each of thousands of ranges.
+    const retriedBefore = sql`(select clock_timestamp() - ${retryMs}::integer * interval '1 millisecond')`;
+    const checkedBefore = sql`(select clock_timestamp() - ${intervalMs}::double precision * interval '1 millisecond')`;
     const { rows } = await sql<{ range: number; now: Date; named_until: Date }>`
       select range, clock_timestamp() as now,
         least(
@@ -97,10 +100,10 @@ export class RepairRepository {
         ) as named_until
       from generate_series(0, ${rangeCount - 1}::integer) as range
       left join range_checks using (range)
-      where (tried_at is null or tried_at < clock_timestamp() - ${retryMs}::integer * interval '1 millisecond')
+      where (tried_at is null or tried_at < ${retriedBefore})
         and (checked_at is null or suspected_at is not null
-          or (missing_copies > 0 and checked_at < clock_timestamp() - ${retryMs}::integer * interval '1 millisecond')
-          or checked_at < clock_timestamp() - ${intervalMs}::double precision * interval '1 millisecond')
+          or (missing_copies > 0 and checked_at < ${retriedBefore})
+          or checked_at < ${checkedBefore})
       order by missing_copies desc nulls last, (suspected_at is null), checked_at nulls first, range
       limit ${limit}::integer
     `.execute(this.#database);

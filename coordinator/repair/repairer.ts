@@ -63,6 +63,8 @@ export class Repairer implements AsyncDisposable {
   #loop: Promise<void> = Promise.resolve();
   #counts = { checkedRanges: 0, copiedChunks: 0, copiedBytes: 0, failedCopies: 0 };
   #isWorking = false;
+  /** By this clock; 0 while another one has the lease, or may have it. */
+  #ownUntilMs = 0;
 
   constructor(options: RepairerOptions) {
     this.#options = options;
@@ -102,12 +104,14 @@ export class Repairer implements AsyncDisposable {
   /** One round, if no other coordinator has the lease. Whether there was a range to check. */
   async runOnce(outer: AbortSignal): Promise<boolean> {
     const { leases, clock, cluster, onRound } = this.#options;
-    if (cluster.state === null || !(await leases.acquire(REPAIR_LEASE, this.#leaseMs))) return false;
+    if (cluster.state === null || !(await this.#hasLease())) return false;
     const ended = new AbortController();
     const signal = AbortSignal.any([outer, ended.signal]);
     const renewals = repeat(clock, this.#leaseMs / 4, signal, async () => {
       const isHeld = await leases.renew(REPAIR_LEASE, this.#leaseMs).catch(() => false);
-      if (!isHeld) ended.abort(new Error('the lease of the repair was lost'));
+      if (isHeld) return;
+      this.#ownUntilMs = 0;
+      ended.abort(new Error('the lease of the repair was lost'));
     });
     try {
       await onRound?.(signal);
@@ -117,6 +121,16 @@ export class Repairer implements AsyncDisposable {
       ended.abort(new Error('the round is over'));
       await renewals;
     }
+  }
+
+  /** Whether it is this coordinator's for half of its time at least; asked for anew only then, since that is a write. */
+  async #hasLease(): Promise<boolean> {
+    const { leases, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs < this.#ownUntilMs) return true;
+    const isOwn = await leases.acquire(REPAIR_LEASE, this.#leaseMs);
+    this.#ownUntilMs = isOwn ? nowMs + this.#leaseMs / 2 : 0;
+    return isOwn;
   }
 
   async #round(signal: AbortSignal): Promise<boolean> {
