@@ -80,7 +80,7 @@ test('a statement that runs when its process is killed keeps the next one waitin
   await expect(refusal).rejects.toMatchObject({ code: 'database_unavailable' });
   expect(isRunning(pid)).toBe(true);
   await using handle = await openDatabase({ dataDir, logger });
-  await expect.poll(() => isRunning(pid)).toBe(false);
+  await expect.poll(() => isRunning(pid), { timeout: 20_000 }).toBe(false);
   const names = await handle.kysely.selectFrom('leases').select('name').execute();
   expect(names).toEqual([{ name: 'row-0' }]);
 });
