@@ -57,7 +57,7 @@ test('a killed process loses no acknowledged row, keeps others out while it live
   await exited;
   // At once: its PGlite may be in the middle of a statement, and is waited for.
   await using handle = await openDatabase({ dataDir, logger });
-  await expect.poll(() => isRunning(pid)).toBe(false);
+  await expect.poll(() => isRunning(pid), { timeout: 20_000 }).toBe(false);
   expect(refusal).toMatchObject({ code: 'database_unavailable' });
   expect(String(refusal)).toContain(`another process (pid ${child.pid}, which runs PGlite as ${pid})`);
   const rows = await handle.kysely.selectFrom('leases').select('name').execute();
