@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { YoungGarbage } from '../../lib/bytes/young-garbage.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
+import { OldestKeys } from '../../lib/oldest-keys/oldest-keys.ts';
 import { CACHED_ANSWERS_MAX, STALE_MS_MAX } from './limits.ts';
 
 export interface CachedAnswer {
@@ -28,6 +29,7 @@ export class AnswerCache {
   readonly #garbage: Pick<YoungGarbage, 'add'>;
   /** In order of use, the least recent first. */
   readonly #entries = new Map<string, Entry>();
+  readonly #oldest = new OldestKeys(this.#entries);
   readonly #pending = new Map<string, Promise<Entry>>();
   /** How often everything became void. */
   #clearings = 0;
@@ -80,7 +82,7 @@ export class AnswerCache {
     const entry = { json, etag, version, madeAtMs };
     if (this.#version() === version && this.#clearings === clearings) {
       this.#entries.set(key, entry);
-      if (this.#entries.size > CACHED_ANSWERS_MAX) this.#entries.delete(this.#entries.keys().next().value!);
+      if (this.#entries.size > CACHED_ANSWERS_MAX) this.#entries.delete(this.#oldest.next()!);
       this.#garbage.add(json.length);
     }
     return entry;

@@ -4,7 +4,6 @@ import { importFile } from '../catalog/import-file.ts';
 import { type SampledMovie, writeMovies } from './generated-movies.ts';
 import { WATCH_FRAMES } from './page-frames.ts';
 import { SeededRandom } from './seeded-random.ts';
-import { percentile } from './statistics.ts';
 
 /** What a catalog is like in the page while somebody looks for movies in it. */
 export interface Browsed {
@@ -94,9 +93,6 @@ export async function browseCatalog(
   }
   const keystrokesMs = await page.evaluate<number[]>(
     'window.keys.map(({ atMs, shownMs }) => shownMs - atMs)',
-  );
-  process.stdout.write(
-    `${keystrokesMs.length} keystrokes, p50 and p95 and longest, ms: ${[50, 95, 100].map((share) => Math.round(percentile(keystrokesMs, share))).join(', ')}\n`,
   );
   const everything = page.waitForResponse((response) => {
     const { pathname, searchParams } = new URL(response.url());

@@ -129,24 +129,27 @@ export async function sendAtRate(
     took.set(kind, times);
     times.push(performance.now() - sentMs);
   };
-  for (let sent = 0; sent < perSecond * seconds && failure === undefined; ) {
-    signal.throwIfAborted();
-    const nowMs = performance.now();
-    for (; startMs + (sent * 1000) / perSecond <= nowMs; sent++) {
-      const sending: Promise<void> = send(startMs + (sent * 1000) / perSecond)
-        .catch((error: unknown) => {
-          failure = error;
-        })
-        .finally(() => pending.delete(sending));
-      pending.add(sending);
+  try {
+    for (let sent = 0; sent < perSecond * seconds && failure === undefined; ) {
+      signal.throwIfAborted();
+      const nowMs = performance.now();
+      for (; startMs + (sent * 1000) / perSecond <= nowMs; sent++) {
+        const sending: Promise<void> = send(startMs + (sent * 1000) / perSecond)
+          .catch((error: unknown) => {
+            failure = error;
+          })
+          .finally(() => pending.delete(sending));
+        pending.add(sending);
+      }
+      // No sooner than the next one is due: to look every millisecond would take the processor from who answers.
+      const restMs = startMs + (sent * 1000) / perSecond - performance.now();
+      await new Promise((wake) => setTimeout(wake, Math.max(1, restMs)));
     }
-    // No sooner than the next one is due: to look every millisecond would take the processor from who answers.
-    const restMs = startMs + (sent * 1000) / perSecond - performance.now();
-    await new Promise((wake) => setTimeout(wake, Math.max(1, restMs)));
+    await Promise.all(pending);
+  } finally {
+    goFirst(usual);
+    await agent.close();
   }
-  await Promise.all(pending);
-  await agent.close();
-  goFirst(usual);
   if (failure !== undefined) throw failure;
   return { took, late, isFirst };
 }
