@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Agent } from 'undici';
 import { ByteClient } from '../lib/byte-client/byte-client.ts';
 import { YoungGarbage } from '../lib/bytes/young-garbage.ts';
 import { type Clock, systemClock } from '../lib/clock/clock.ts';
@@ -22,7 +21,6 @@ export interface BytePathParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly placement: Placement;
-  readonly dispatcher: Agent;
   readonly signingKey: SigningKey;
   /** How long reads take to begin is added here. */
   readonly readLatency: RecentLatency;
@@ -47,6 +45,15 @@ export async function openBytePath(
       largeStages: { bytes: LIMITS.readLargeStageBytes, max: LIMITS.readLargeStagesMax },
     }),
   );
+  const requests = stack.use(
+    new ByteClient({
+      clock,
+      connectTimeoutMs: LIMITS.nodeConnectTimeoutMs,
+      idleTimeoutMs: config.READ_STALL_TIMEOUT,
+      maxIdlePerHost: LIMITS.nodeConnectionsIdleMax,
+      stageBytes: LIMITS.requestStageBytes,
+    }),
+  );
   const outbox = stack.use(
     await ChunkOutbox.open({
       host: config.HOST,
@@ -67,12 +74,7 @@ export async function openBytePath(
   );
   metrics.observe('orbitvids_upload_pages_awaited', 'Uploads that wait for memory', () => buffers.waiting);
 
-  const client = new HttpNodeClient({
-    clock,
-    bytes,
-    dispatcher: parts.dispatcher,
-    signingKey: parts.signingKey,
-  });
+  const client = new HttpNodeClient({ clock, bytes, requests, signingKey: parts.signingKey });
   return new RingObjectStore({
     clock,
     logger,

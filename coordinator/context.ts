@@ -253,7 +253,6 @@ export async function openContext(
     logger,
     metrics,
     placement: cluster,
-    dispatcher,
     signingKey,
     readLatency,
     onSuspicion: (position, why) => suspicions.add(position, why),

@@ -17,10 +17,12 @@ export const LIMITS = {
    */
   readLargeStageBytes: 1024 * 1024 + 4096,
   readLargeStagesMax: 64,
+  /** The same for the answers of nodes that store and delete, which are a line of JSON. */
+  requestStageBytes: 4096,
   /** How often every node is tried for one byte before a read fails. */
   readRoundsMax: 3,
   /** Uploaded bytes between two collections of the buffers they came in. */
-  collectEveryBytes: 4 * 1024 * 1024,
+  collectEveryBytes: 32 * 1024 * 1024,
   /** Chunks of one upload that may wait for their quorum while the next one fills. */
   chunksInFlightMax: 2,
   /** A chunk that fills slowly is cut short after this while other uploads wait for memory. */

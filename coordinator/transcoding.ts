@@ -17,6 +17,7 @@ import { SOURCE_URL_LIFETIME_S, WORKER_MEMORY_MS } from './transcode/limits.ts';
 import { MediaRepository } from './transcode/media-repository.ts';
 import { OutputRepository } from './transcode/output-repository.ts';
 import { ResultCommit } from './transcode/result-commit.ts';
+import { TASKS_CHANNEL } from './transcode/task-channel.ts';
 import { TaskRepository } from './transcode/task-repository.ts';
 import { WorkerRepository } from './transcode/worker-repository.ts';
 import { createWorkerRoutes } from './transcode/worker-routes.ts';
@@ -24,8 +25,6 @@ import { WorkerService } from './transcode/worker-service.ts';
 import type { VideoService } from './videos/service.ts';
 import type { OnVideoEvent } from './videos/video-event.ts';
 import type { VideoRepository } from './videos/video-repository.ts';
-
-const TASKS_CHANNEL = 'transcode_tasks';
 
 export interface TranscodingParts {
   readonly config: Config;

@@ -121,7 +121,7 @@ async function recover(settings: RecoverySettings, signal: AbortSignal): Promise
     database: database.kysely,
     probe: new HttpNodeProbe(requests),
     inventory: new HttpNodeInventory(requests),
-    client: new HttpNodeClient({ clock, bytes, dispatcher, signingKey }),
+    client: new HttpNodeClient({ clock, bytes, requests: bytes, signingKey }),
     nodes,
     dryRun,
     doubtful,

@@ -1,4 +1,3 @@
-import { type Dispatcher, request } from 'undici';
 import type { ByteClient, ByteResponse } from '../../lib/byte-client/byte-client.ts';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { AppError } from '../../lib/errors/app-error.ts';
@@ -14,15 +13,17 @@ const PUT_LIMIT_BYTES = 256 * 1024;
 const SIGNATURE_LIFETIME_S = 300;
 const PROBLEM_LIMIT_BYTES = 16 * 1024;
 const DELETE_TIMEOUT_MS = 5000;
+/** A node says nothing while it fetches and writes a chunk; for how long it may, the caller's signal decides. */
+const STORE_SILENCE_MAX_MS = 300_000;
 /** What a node answers that could not fetch a chunk from this coordinator. */
 const SOURCE_FAILURES: ReadonlySet<string> = new Set(['source_failed', 'source_missing']);
 
 export interface HttpNodeClientOptions {
   readonly clock: Clock;
   /** Reads chunk bytes. */
-  readonly bytes: ByteClient;
-  /** Carries the requests that store and delete. */
-  readonly dispatcher: Dispatcher;
+  readonly bytes: Pick<ByteClient, 'request'>;
+  /** Carries the requests that store and delete; its buffers may be small. */
+  readonly requests: Pick<ByteClient, 'request'>;
   readonly signingKey: SigningKey;
 }
 
@@ -105,12 +106,11 @@ export class HttpNodeClient implements NodeClient {
   async #put(node: StorageNode, chunk: OutgoingChunk, signal: AbortSignal): Promise<void> {
     const headers = {
       'content-type': 'application/octet-stream',
-      'content-length': String(chunk.ref.length),
       [CHECKSUM_HEADER]: formatChecksum(chunk.ref.checksum),
     };
     const answer = await this.#call(node, 'PUT', chunk.ref, {
       headers,
-      body: Buffer.concat(chunk.pages),
+      body: chunk.pages.length === 1 ? chunk.pages[0]! : Buffer.concat(chunk.pages),
       signal,
     });
     if (answer.status >= 300) throw nodeError(node, answer.status, answer.code);
@@ -128,18 +128,16 @@ export class HttpNodeClient implements NodeClient {
     },
   ): Promise<{ status: number; code: string }> {
     try {
-      const response = await request(`${node.url}${this.#sign(method, ref)}`, {
-        method,
-        dispatcher: this.#options.dispatcher,
-        headers: options.headers ?? {},
-        body: options.body ?? null,
-        signal: options.signal ?? null,
-        ...(options.timeoutMs === undefined
-          ? {}
-          : { headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs }),
+      const { timeoutMs = STORE_SILENCE_MAX_MS, ...rest } = options;
+      const url = `${node.url}${this.#sign(method, ref)}`;
+      const response = await this.#options.requests.request({
+        ...rest,
+        ...{ method, url, idleTimeoutMs: timeoutMs },
       });
-      const text = await response.body.text();
-      return { status: response.statusCode, code: response.statusCode >= 300 ? codeOf(text) : '' };
+      const { status } = response;
+      if (status >= 300) return { status, code: codeOf(await response.text(PROBLEM_LIMIT_BYTES)) };
+      await response.pipe(ignore);
+      return { status, code: '' };
     } catch (error) {
       throw transportError(node, error, options.signal);
     }
@@ -160,6 +158,8 @@ export class HttpNodeClient implements NodeClient {
     return this.#signer.sign(method, chunkTarget(ref.position, ref.id), nowS);
   }
 }
+
+const ignore = () => {};
 
 /** The `code` of a problem document; empty when there is none. */
 function codeOf(problem: string): string {

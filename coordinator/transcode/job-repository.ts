@@ -3,8 +3,10 @@ import { AppError } from '../../lib/errors/app-error.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import type { TranscodeRenditionsTable, TranscodeTasksTable } from '../database/schema.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { JobState, PlannedRendition, SourceFate } from './job.ts';
+import type { JobState, PlannedRendition, PlannedTask, SourceFate } from './job.ts';
 import { JOBS_KEPT_MAX, TASKS_SHOWN_MAX } from './limits.ts';
+import { TELL_OF_MEDIA } from './media-channel.ts';
+import { TELL_OF_TASKS } from './task-channel.ts';
 import type { LockedJob } from './task-repository.ts';
 
 /** A job as it is shown. */
@@ -45,8 +47,11 @@ export class JobRepository {
     this.#database = database;
   }
 
-  /** Makes it the latest of its video, inside the caller's transaction. */
-  async insert(
+  /**
+   * Makes it the latest of its video, with its first task, inside the caller's transaction; all coordinators are told when that
+   * commits. Every upload does this, so it is one statement: each is a way to the database and back.
+   */
+  async begin(
     transaction: Transaction,
     job: {
       readonly id: string;
@@ -54,17 +59,24 @@ export class JobRepository {
       readonly isUrgent: boolean;
       readonly source: SourceFate;
     },
+    task: PlannedTask & { readonly id: string },
   ): Promise<void> {
     const { id, videoId, isUrgent, source } = job;
-    await transaction
-      .insertInto('transcode_jobs')
-      .values({ id, video_id: videoId, is_urgent: isUrgent, source })
-      .execute();
-    await transaction
-      .updateTable('video_media')
-      .set({ job_id: id, updated_at: sql<Date>`now()` })
-      .where('video_id', '=', videoId)
-      .execute();
+    await sql`
+      with job as (
+        insert into transcode_jobs (id, video_id, is_urgent, source)
+        values (${id}::uuid, ${videoId}::uuid, ${isUrgent}::boolean, ${source}::text)
+      ), media as (
+        update video_media set job_id = ${id}::uuid, updated_at = now() where video_id = ${videoId}::uuid
+      ), task as (
+        insert into transcode_tasks (id, job_id, kind, spec, renditions, priority, weight)
+        values (
+          ${task.id}::uuid, ${id}::uuid, ${task.spec.kind}::text, ${JSON.stringify(task.spec)}::jsonb,
+          ${[...task.renditions]}::text[], ${task.priority}::bigint, ${task.weight}::double precision
+        )
+      )
+      select ${TELL_OF_MEDIA}, ${TELL_OF_TASKS} from videos as video where video.id = ${videoId}::uuid
+    `.execute(transaction);
   }
 
   /** Forgets all but the latest jobs of a video, inside the transaction that has locked it. All that go are at their end. */

@@ -9,7 +9,6 @@ import type { JobState } from './job.ts';
 import type { JobProgress } from './job-progress.ts';
 import type { Job, JobPosition, JobRendition, JobRepository, JobTask } from './job-repository.ts';
 import { BACKFILL_INTERVAL_MS, BACKFILL_WAITING_MAX } from './limits.ts';
-import { tellOfMedia } from './media-channel.ts';
 import type { OutputRepository } from './output-repository.ts';
 import { planInspection } from './planner.ts';
 import { type LockedJob, lockJob, type TaskRepository } from './task-repository.ts';
@@ -75,14 +74,11 @@ export class JobService implements AsyncDisposable {
     videoId: string,
     options: { readonly isUrgent: boolean },
   ): Promise<string> {
-    const { jobs, tasks, createId, clock, announceTasks } = this.#options;
+    const { jobs, createId, clock, keepsSource } = this.#options;
     const id = createId();
-    const source = this.#options.keepsSource ? ('keep' as const) : ('drop' as const);
-    await jobs.insert(transaction, { id, videoId, source, ...options });
+    const source = keepsSource ? ('keep' as const) : ('drop' as const);
     const task = planInspection({ createdAtS: clock.nowMs() / 1000, ...options });
-    await tasks.insert(transaction, id, [{ ...task, id: createId() }]);
-    await tellOfMedia(transaction, videoId);
-    await announceTasks(transaction);
+    await jobs.begin(transaction, { id, videoId, source, ...options }, { ...task, id: createId() });
     return id;
   }
 

@@ -87,7 +87,7 @@ export class ChunkService {
 
   /** Whether the chunk is here; throws `chunk_conflict` when one with the same id and other bytes is. */
   async has(chunk: AnnouncedChunk & { readonly checksum: number }): Promise<boolean> {
-    const present = await this.#repository.stat(chunk.position, chunk.id);
+    const present = await this.#repository.stat(chunk.position, chunk.id, { isUnlikely: true });
     if (present) assertSame(present, chunk);
     return present !== undefined;
   }

@@ -34,6 +34,14 @@ type Change =
   | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
   | { readonly type: 'del'; readonly key: Buffer };
 
+interface FoundValue {
+  readonly position: number;
+  readonly id: string;
+  readonly key: Buffer;
+  readonly value: Buffer | undefined;
+  readonly mayCache: boolean;
+}
+
 /** Entries read from the database at a time; with inline chunks that is 1.6 MB at most. */
 const SCAN_BATCH = 100;
 /** Sorts before every chunk's key, so that no scan meets it. Its value is JSON: what the index says about itself. */
@@ -99,16 +107,36 @@ export class ChunkIndex {
     const key = encodeKey(position, id);
     const deletions = this.#deletions;
     this.#reads++;
-    let value: Buffer | undefined;
     try {
-      value = await this.#database.get(key);
+      const value: Buffer | undefined = await this.#database.get(key);
+      return this.#recordOf(name, { position, id, key, value, mayCache: deletions === this.#deletions });
     } catch (error) {
-      if (!isCorruption(error)) throw error;
-      return { position, id, entry: undefined, unreadable: true };
+      return unreadable(position, id, error);
     }
+  }
+
+  /**
+   * The same, at once, for chunks of which there is most likely none: LevelDB's filters, which are in memory, tell that in
+   * microseconds, and a thread is not worth asking. Of a chunk that is there it may hold everything up for a read of the disk.
+   */
+  getNow(name: string, position: number, id: string): IndexRecord | undefined {
+    const cached = this.#cache.get(name);
+    if (cached) return { position, id, entry: cached.entry };
+    const key = encodeKey(position, id);
+    this.#reads++;
+    try {
+      const value: Buffer | undefined = this.#database.getSync(key);
+      return this.#recordOf(name, { position, id, key, value, mayCache: true });
+    } catch (error) {
+      return unreadable(position, id, error);
+    }
+  }
+
+  #recordOf(name: string, found: FoundValue): IndexRecord | undefined {
+    const { position, id, key, value, mayCache } = found;
     if (value === undefined) return undefined;
     const entry = decodeEntry(key, value);
-    if (entry && deletions === this.#deletions) this.#cache.set(name, { name, entry });
+    if (entry && mayCache) this.#cache.set(name, { name, entry });
     return { position, id, entry, bodyBytes: bodyBytesOf(value) };
   }
 
@@ -221,6 +249,12 @@ export class ChunkIndex {
 }
 
 /** Whether LevelDB came upon a block that it cannot read. What is written anew is found all the same. */
+/** Rethrows whatever does not mean that nobody can tell what the entry was. */
+function unreadable(position: number, id: string, error: unknown): IndexRecord {
+  if (!isCorruption(error)) throw error;
+  return { position, id, entry: undefined, unreadable: true };
+}
+
 function isCorruption(error: unknown): boolean {
   return isIndexError(error) && (error as { code?: string }).code === 'LEVEL_CORRUPTION';
 }

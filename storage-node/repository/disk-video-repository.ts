@@ -124,7 +124,7 @@ export class DiskVideoRepository implements VideoRepository {
       const { checksum, blocks } = sumChunk(chunk);
       const { position, id, bytes } = chunk;
       const { length } = bytes;
-      const present = await this.#lookUp(name, position, id);
+      const present = this.#lookUpNow(name, position, id);
       if (present?.entry) {
         assertSame(present.entry, { length, checksum });
         return 'exists';
@@ -170,8 +170,14 @@ export class DiskVideoRepository implements VideoRepository {
     this.#settle(marker);
   }
 
-  async stat(position: number, id: string): Promise<ChunkEntry | undefined> {
-    const entry = await this.#entryOf(chunkName(position, id), position, id);
+  async stat(
+    position: number,
+    id: string,
+    { isUnlikely = false }: { readonly isUnlikely?: boolean } = {},
+  ): Promise<ChunkEntry | undefined> {
+    const name = chunkName(position, id);
+    if (isUnlikely && !this.#lookUpNow(name, position, id)) return undefined;
+    const entry = await this.#entryOf(name, position, id);
     return entry && summaryOf(entry);
   }
 
@@ -400,6 +406,15 @@ export class DiskVideoRepository implements VideoRepository {
         throw this.#parts.health.translate(error);
       }
     });
+  }
+
+  /** Like `#lookUp`, for chunks of which there is most likely none. */
+  #lookUpNow(name: string, position: number, id: string): IndexRecord | undefined {
+    try {
+      return this.#parts.index.getNow(name, position, id);
+    } catch (error) {
+      throw this.#parts.health.fail(error);
+    }
   }
 
   async #lookUp(name: string, position: number, id: string): Promise<IndexRecord | undefined> {

@@ -146,7 +146,12 @@ export interface VideoRepository extends AsyncDisposable {
    */
   put(chunk: NewChunk): Promise<PutResult>;
 
-  stat(position: number, id: string): Promise<ChunkEntry | undefined>;
+  /** With `isUnlikely` it costs less to find that there is no such chunk, and may hold up everything when there is one. */
+  stat(
+    position: number,
+    id: string,
+    options?: { readonly isUnlikely?: boolean },
+  ): Promise<ChunkEntry | undefined>;
 
   /** Undefined when the chunk is absent. */
   open(position: number, id: string): Promise<ChunkReading | undefined>;
