@@ -21,8 +21,11 @@ export const LIMITS = {
   requestStageBytes: 4096,
   /** How often every node is tried for one byte before a read fails. */
   readRoundsMax: 3,
-  /** Uploaded bytes between two collections of the buffers they came in. */
-  collectEveryBytes: 32 * 1024 * 1024,
+  /**
+   * Uploaded bytes between two collections of the buffers they came in. Each costs most of a millisecond however little it finds;
+   * but after idle times V8 marks its whole heap, of 40 MB, for 16 MiB more.
+   */
+  collectEveryBytes: 8 * 1024 * 1024,
   /** Chunks of one upload that may wait for their quorum while the next one fills. */
   chunksInFlightMax: 2,
   /** A chunk that fills slowly is cut short after this while other uploads wait for memory. */

@@ -21,6 +21,7 @@ import {
   prepare,
   type Sample,
 } from './bench/byte-rounds.ts';
+import { diskSpeed } from './bench/disk-speed.ts';
 import { LoadGenerator } from './bench/load-generator.ts';
 import { describeMachine, machineLine } from './bench/machine.ts';
 import { startOrbitvids } from './bench/orbitvids-system.ts';
@@ -89,6 +90,10 @@ function rotate<Item>(items: readonly Item[], turns: number): Item[] {
 async function compare(run: BenchRun, options: Options): Promise<boolean> {
   const machine = describeMachine();
   say(machineLine(machine));
+  const diskRate = await diskSpeed(run.directory);
+  say(
+    `the disk takes ${diskRate.toFixed(0)} MB/s in synced files of 8 MiB: at most ${(diskRate / 3).toFixed(0)} MB/s of uploads with three copies`,
+  );
   const systems = await startAll(run, options.peers);
   const load = run.resources.use(new LoadGenerator(run.signal));
   const loaded: LoadedSystem[] = [];
@@ -121,7 +126,7 @@ async function compare(run: BenchRun, options: Options): Promise<boolean> {
   if (options.json !== undefined)
     writeFileSync(
       options.json,
-      `${JSON.stringify({ machine, limits, rounds, figures, samples }, null, 2)}\n`,
+      `${JSON.stringify({ machine, diskRate, limits, rounds, figures, samples }, null, 2)}\n`,
     );
   return true;
 }

@@ -22,6 +22,8 @@ export interface LoadPhase {
   readonly countMax: number;
   /** Objects to read or delete; for uploads where the target chooses no names, what names begin with. */
   readonly names: readonly string[];
+  /** Length of what is uploaded; default `OBJECT_BYTES`, which it must not exceed. */
+  readonly uploadBytes?: number;
 }
 
 export interface LoadResult {

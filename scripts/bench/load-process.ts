@@ -41,12 +41,12 @@ function unexpected(what: string, status: number): Error {
 }
 
 /** Uploads the source and returns the name it can be read under. */
-async function upload(target: LoadTarget, wantedName: string): Promise<string> {
+async function upload(target: LoadTarget, wantedName: string, bytes = OBJECT_BYTES): Promise<string> {
   const response = await client.request({
     method: target.uploadMethod,
     url: target.url + pathOf(target.uploadPath, wantedName),
     headers: target.headers,
-    body: source,
+    body: source.subarray(0, bytes),
   });
   const text = await response.text(ANSWER_BYTES_MAX);
   // A server of plain files answers 204 when it replaced one.
@@ -112,12 +112,12 @@ function randomRange(index: number): { first: number; length: number } {
 const ignore = () => {};
 
 async function requestOnce(phase: LoadPhase, index: number, made: string[]): Promise<number> {
-  const { target, names } = phase;
+  const { target, names, uploadBytes = OBJECT_BYTES } = phase;
   const name = names[index % names.length]!;
   switch (phase.kind) {
     case 'put':
-      made.push(await upload(target, `${name}-${index}`));
-      return OBJECT_BYTES;
+      made.push(await upload(target, `${name}-${index}`, uploadBytes));
+      return uploadBytes;
     case 'get':
       return await read(target, name, undefined, ignore);
     case 'range':
