@@ -83,8 +83,10 @@ export const UPKEEP_LEASE_MS = 120_000;
 /** How long answers may be kept by others without asking again. */
 export const MAX_AGE_S = 10;
 
-/** By how much threads that make segments let those go first that answer. */
-export const BACKGROUND_NICENESS = 5;
+/** By how much the thread of the searches lets that go first which answers everybody. */
+export const SEARCH_NICENESS = 5;
+/** By how much threads that make segments let all go first that answer. */
+export const BACKGROUND_NICENESS = 10;
 
 export const IMPORT_BYTES_MAX = 64 * 1024 ** 3;
 export const IMPORT_IDLE_TIMEOUT_MS = 60_000;

@@ -1,10 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { stepBack } from '../../../lib/lifecycle/thread-priority.ts';
+import { SEARCH_NICENESS } from '../limits.ts';
 import { CallPort } from './call-port.ts';
 import type { IndexSource } from './catalog-index.ts';
 import { type SearchCalls, SearchCore } from './search-core.ts';
 import type { SearchThreadData } from './search-thread.ts';
 
 /* The thread of a large catalog's index: everything that is searched is searched here. */
+
+stepBack(SEARCH_NICENESS);
 
 const calls = new CallPort(parentPort!, async (name, args) => {
   const method = core[name as keyof SearchCalls] as (...given: readonly unknown[]) => Promise<unknown>;
