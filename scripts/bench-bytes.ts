@@ -92,7 +92,7 @@ async function compare(run: BenchRun, options: Options): Promise<boolean> {
   say(machineLine(machine));
   const diskRate = await diskSpeed(run.directory);
   say(
-    `the disk takes ${diskRate.toFixed(0)} MB/s in synced files of 8 MiB: at most ${(diskRate / 3).toFixed(0)} MB/s of uploads with three copies`,
+    `the disk took ${diskRate.toFixed(0)} MB/s in synced files of 8 MiB: ${(diskRate / 3).toFixed(0)} MB/s of uploads with three copies`,
   );
   const systems = await startAll(run, options.peers);
   const load = run.resources.use(new LoadGenerator(run.signal));

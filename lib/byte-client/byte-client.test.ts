@@ -253,6 +253,27 @@ it('sends a request again when a kept connection turns out to be closed', async 
   expect(await (await client.request({ method: 'GET', url })).text(10)).toBe('ok');
 });
 
+it('sends nothing once it was closed, not even again', async () => {
+  const arrived = Promise.withResolvers<void>();
+  let requests = 0;
+  const { url } = await serve((_, response) => {
+    requests += 1;
+    if (requests === 1) response.writeHead(200, { 'content-length': 0 }).end();
+    else arrived.resolve();
+  });
+  const client = createClient();
+  await client.request({ method: 'GET', url: `${url}/first` });
+  // On the kept connection, where a cut before any answer means another try.
+  const waiting = client.request({ method: 'POST', url: `${url}/second` });
+  await arrived.promise;
+  await client[Symbol.asyncDispose]();
+  await expect(waiting).rejects.toMatchObject({ code: 'peer_closed' });
+  await expect(client.request({ method: 'GET', url: `${url}/third` })).rejects.toMatchObject({
+    code: 'peer_closed',
+  });
+  expect(requests).toBe(2);
+});
+
 it('does not count closed connections against the ones it keeps', async () => {
   const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
   const sockets = new Set<Socket>();

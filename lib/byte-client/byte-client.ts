@@ -56,6 +56,7 @@ export class ByteClient implements AsyncDisposable {
   readonly #idle = new Map<string, Connection[]>();
   readonly #open = new Set<Connection>();
   #largeStages = 0;
+  #isClosed = false;
 
   constructor(options: ByteClientOptions) {
     this.#options = options;
@@ -63,13 +64,14 @@ export class ByteClient implements AsyncDisposable {
 
   async request(request: ByteRequest): Promise<ByteResponse> {
     request.signal?.throwIfAborted();
+    if (this.#isClosed) throw new AppError('peer_closed', 'The client was closed.');
     const { host, port, key, target } = addressOf(request.url);
     const reused = this.#takeIdle(key);
     const connection = reused ?? this.#connect(host, port, key);
     try {
       return await this.#exchange(connection, key, target, request);
     } catch (error) {
-      const stale = reused && !connection.responding && !request.signal?.aborted;
+      const stale = reused && !connection.responding && !request.signal?.aborted && !this.#isClosed;
       if (!stale || !isAppError(error) || error.code !== 'peer_closed') throw error;
       return await this.#exchange(this.#connect(host, port, key), key, target, request);
     }
@@ -154,8 +156,9 @@ export class ByteClient implements AsyncDisposable {
     if (idle.length === 0) this.#idle.delete(key);
   }
 
-  /** Cuts every connection; requests that are under way reject with `peer_closed`. */
+  /** Cuts every connection; requests that are under way, and any later ones, reject with `peer_closed`. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     for (const connection of this.#open) connection.destroy();
     this.#idle.clear();
   }

@@ -85,9 +85,15 @@ export class ChunkService {
     }
   }
 
-  /** Whether the chunk is here; throws `chunk_conflict` when one with the same id and other bytes is. */
-  async has(chunk: AnnouncedChunk & { readonly checksum: number }): Promise<boolean> {
-    const present = await this.#repository.stat(chunk.position, chunk.id, { isUnlikely: true });
+  /**
+   * Whether the chunk is here; throws `chunk_conflict` when one with the same id and other bytes is. For `isUnlikely` see
+   * `VideoRepository.stat`.
+   */
+  async has(
+    chunk: AnnouncedChunk & { readonly checksum: number },
+    options: { readonly isUnlikely?: boolean } = {},
+  ): Promise<boolean> {
+    const present = await this.#repository.stat(chunk.position, chunk.id, options);
     if (present) assertSame(present, chunk);
     return present !== undefined;
   }
@@ -98,7 +104,7 @@ export class ChunkService {
     url: string,
     signal: AbortSignal,
   ): Promise<PutResult> {
-    if (await this.has(chunk)) return 'exists';
+    if (await this.has(chunk, { isUnlikely: true })) return 'exists';
     return this.#store(chunk, (into) => this.#source.fetchInto(url, into, signal), signal);
   }
 }

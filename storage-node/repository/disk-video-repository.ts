@@ -48,6 +48,8 @@ export interface DiskRepositoryOptions {
   readonly onLoss?: () => Promise<void>;
 }
 
+/** Up to so many, LevelDB keeps all its filters in memory, also where most chunks are small and lie in the index. */
+const CHUNKS_LOOKED_UP_AT_ONCE_MAX = 50_000;
 const DAMAGED_ENTRY = 'the index entry is damaged';
 
 /** A VideoRepository in a directory: an index in LevelDB and one file a chunk. The README has the format. */
@@ -124,7 +126,7 @@ export class DiskVideoRepository implements VideoRepository {
       const { checksum, blocks } = sumChunk(chunk);
       const { position, id, bytes } = chunk;
       const { length } = bytes;
-      const present = this.#lookUpNow(name, position, id);
+      const present = await this.#lookUpNew(name, position, id);
       if (present?.entry) {
         assertSame(present.entry, { length, checksum });
         return 'exists';
@@ -176,7 +178,7 @@ export class DiskVideoRepository implements VideoRepository {
     { isUnlikely = false }: { readonly isUnlikely?: boolean } = {},
   ): Promise<ChunkEntry | undefined> {
     const name = chunkName(position, id);
-    if (isUnlikely && !this.#lookUpNow(name, position, id)) return undefined;
+    if (isUnlikely && !(await this.#lookUpNew(name, position, id))) return undefined;
     const entry = await this.#entryOf(name, position, id);
     return entry && summaryOf(entry);
   }
@@ -408,8 +410,9 @@ export class DiskVideoRepository implements VideoRepository {
     });
   }
 
-  /** Like `#lookUp`, for chunks of which there is most likely none. */
-  #lookUpNow(name: string, position: number, id: string): IndexRecord | undefined {
+  /** Like `#lookUp`, for chunks of which there is most likely none. In a large index threads look for them. */
+  async #lookUpNew(name: string, position: number, id: string): Promise<IndexRecord | undefined> {
+    if (this.#chunkCount > CHUNKS_LOOKED_UP_AT_ONCE_MAX) return this.#lookUp(name, position, id);
     try {
       return this.#parts.index.getNow(name, position, id);
     } catch (error) {

@@ -124,9 +124,13 @@ export function describeVideoRepository(
       const before = repository.stats();
       for (const length of [SMALL, LARGE]) {
         await repository.put({ position: 2, id: idOf(length), bytes: bytesOf(1, length) });
+        const unlikely = () => repository.stat(2, idOf(length), { isUnlikely: true });
+        expect(await unlikely()).toEqual(await repository.stat(2, idOf(length)));
+        expect(await unlikely()).toMatchObject({ length });
         expect(await repository.delete(2, idOf(length))).toBe(true);
         expect(await repository.delete(2, idOf(length))).toBe(false);
         expect(await repository.stat(2, idOf(length))).toBeUndefined();
+        expect(await unlikely()).toBeUndefined();
         expect(await repository.open(2, idOf(length))).toBeUndefined();
         // Also with other bytes: nothing of the old chunk may come back.
         const bytes = bytesOf(2, length);

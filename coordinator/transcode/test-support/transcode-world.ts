@@ -20,11 +20,10 @@ import { JobService } from '../job-service.ts';
 import { MediaRepository } from '../media-repository.ts';
 import { OutputRepository } from '../output-repository.ts';
 import { ResultCommit } from '../result-commit.ts';
+import { TASKS_CHANNEL } from '../task-channel.ts';
 import { TaskRepository } from '../task-repository.ts';
 import { WorkerRepository } from '../worker-repository.ts';
 import { type LeaseName, WorkerService } from '../worker-service.ts';
-
-const CHANNEL = 'transcode_tasks';
 
 /** What a task leased in a test is. */
 export interface Leased extends LeaseName {
@@ -66,7 +65,8 @@ export class TranscodeWorld {
     const tasks = new TaskRepository(kysely, { leaseMs });
     const { jobs, media, renditions, videos } = this;
     const progress = new JobProgress({ jobs, media, renditions, videos, onEvent });
-    const announceTasks = (transaction?: Transaction) => notifications.publish(CHANNEL, '', transaction);
+    const announceTasks = (transaction?: Transaction) =>
+      notifications.publish(TASKS_CHANNEL, '', transaction);
     const shared = { jobs, tasks, outputs, progress, inTransaction, announceTasks, createId };
     const common = { ...shared, clock: systemClock, logger: silentLogger };
     const leases = new Leases(kysely, uuidv7());
@@ -86,7 +86,7 @@ export class TranscodeWorld {
     { leaseMs = 60_000, keepsSource = true } = {},
   ): Promise<TranscodeWorld> {
     const world = new TranscodeWorld(database, leaseMs, keepsSource);
-    await database.notifications.subscribe(CHANNEL, () => world.service.wake());
+    await database.notifications.subscribe(TASKS_CHANNEL, () => world.service.wake());
     return world;
   }
 
