@@ -16,7 +16,7 @@ test('nothing is written on behalf of whoever reads a movie first', async () => 
     `.execute(kysely);
     return rows[0]!.bytes;
   };
-  const repository = new ImportRepository(kysely, { readsBack: true });
+  const repository = new ImportRepository(kysely, { isEmbedded: true });
   const importId = uuidv7();
   await repository.begin(importId, 'keep-going');
   const rows = Array.from({ length: 500 }, () => {

@@ -18,12 +18,12 @@ export interface WaitingUpdate {
 /** The tables of imports, and what imports do with `movies`. */
 export class ImportRepository {
   readonly #database: Database;
-  readonly #readsBack: boolean;
+  readonly #isEmbedded: boolean;
 
-  /** `readsBack`: whether to do at once for what was stored what autovacuum does on a server. */
-  constructor(database: Database, { readsBack }: { readonly readsBack: boolean }) {
+  /** `isEmbedded`: on PGlite, where nothing does in the background what autovacuum does on a server. */
+  constructor(database: Database, { isEmbedded }: { readonly isEmbedded: boolean }) {
     this.#database = database;
-    this.#readsBack = readsBack;
+    this.#isEmbedded = isEmbedded;
   }
 
   async begin(id: string, mode: 'atomic' | 'keep-going'): Promise<void> {
@@ -42,11 +42,21 @@ export class ImportRepository {
 
   /** Of movies with the same identity the one that a person has touched, or the oldest. */
   async lookUp(identities: readonly string[]): Promise<ExistingMovie[]> {
+    if (this.#isEmbedded) return this.#lookUp(this.#database, identities);
+    // A server plans each statement anew. Of a table that has grown since it was last analysed it takes identities for few and
+    // so common that it would read all movies for every thousand of them.
+    return await this.#database.transaction().execute(async (transaction) => {
+      await sql`set local enable_seqscan = off`.execute(transaction);
+      return await this.#lookUp(transaction, identities);
+    });
+  }
+
+  async #lookUp(database: Database | Transaction, identities: readonly string[]): Promise<ExistingMovie[]> {
     const { rows } = await sql<ExistingMovie>`
       select distinct on (identity) identity, id, imported from movies
       where identity = any(${`{${identities.join(',')}}`}::uuid[])
       order by identity, imported is not null, id
-    `.execute(this.#database);
+    `.execute(database);
     return rows;
   }
 
@@ -61,7 +71,7 @@ export class ImportRepository {
         score, popularity, runtime_minutes, synopsis, poster, video_id
       from ${unnested(c)}
     `.execute(this.#database);
-    if (!this.#readsBack) return;
+    if (!this.#isEmbedded) return;
     // Whoever reads a row first notes in its page that the row's transaction has committed. Now the page is in memory, and has
     // just been logged; later it would have to be read, logged as a whole and written, for whoever asks for the movie.
     await sql`
