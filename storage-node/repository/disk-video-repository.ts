@@ -48,7 +48,10 @@ export interface DiskRepositoryOptions {
   readonly onLoss?: () => Promise<void>;
 }
 
-/** Up to so many, LevelDB keeps all its filters in memory, also where most chunks are small and lie in the index. */
+/**
+ * Up to so many LevelDB has all its tables open, and their filters at hand, where entries have a KiB at most on average, as
+ * with videos and their records. With many larger chunks inside of the index it opens tables for some looks.
+ */
 const CHUNKS_LOOKED_UP_AT_ONCE_MAX = 50_000;
 const DAMAGED_ENTRY = 'the index entry is damaged';
 
