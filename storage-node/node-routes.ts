@@ -20,15 +20,19 @@ export function createNodeRoutes(options: NodeRoutesOptions): Hono<NodeEnv> {
     const { state, lastFinishedAt, foundCorrupt } = scrubber.status;
     return { state, lastFinishedAt, foundCorrupt };
   };
-  const stats = (): Required<NodeStats> => ({
-    nodeId: identity.nodeId,
-    clusterId: identity.clusterId,
-    dataId: identity.dataId,
-    startedAt,
-    ...repository.stats(),
-    indexReads: repository.indexReads,
-    scrub: scrub(),
-  });
+  const stats = (): Required<NodeStats> => {
+    const { lastQuarantinedAt, ...counts } = repository.stats();
+    return {
+      nodeId: identity.nodeId,
+      clusterId: identity.clusterId,
+      dataId: identity.dataId,
+      startedAt,
+      ...counts,
+      lastQuarantinedAt: lastQuarantinedAt === null ? null : new Date(lastQuarantinedAt).toISOString(),
+      indexReads: repository.indexReads,
+      scrub: scrub(),
+    };
+  };
   const routes = new Hono<NodeEnv>();
   routes.get('/stats', (context) => context.json(stats()));
   routes.post('/identity', async (context) => {

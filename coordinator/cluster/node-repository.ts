@@ -15,6 +15,8 @@ export interface RegisteredNode {
   readonly dataId: string | null;
   /** Damaged copies that the node had set aside when it was last looked at. */
   readonly quarantinedCount: number;
+  /** When it had last set one aside, as far as it was seen; null when it never had, or did not tell. */
+  readonly lastQuarantinedAt: Date | null;
   readonly registeredAt: Date;
   /** When a coordinator last noted that the node answered; up to a minute late. */
   readonly lastSeenAt: Date;
@@ -22,7 +24,7 @@ export interface RegisteredNode {
 
 export type NewNode = Omit<
   RegisteredNode,
-  'state' | 'dataId' | 'quarantinedCount' | 'registeredAt' | 'lastSeenAt'
+  'state' | 'dataId' | 'quarantinedCount' | 'lastQuarantinedAt' | 'registeredAt' | 'lastSeenAt'
 >;
 
 /**
@@ -137,6 +139,7 @@ function nodeOf(row: Selectable<NodesTable>): RegisteredNode {
     capacityBytes: row.capacity_bytes,
     dataId: row.data_id,
     quarantinedCount: row.quarantined_count,
+    lastQuarantinedAt: row.last_quarantined_at,
     registeredAt: row.registered_at,
     lastSeenAt: row.last_seen_at,
   };

@@ -62,6 +62,7 @@ function createApp() {
           const times = {
             dataId: null,
             quarantinedCount: 0,
+            lastQuarantinedAt: null,
             registeredAt: new Date(0),
             lastSeenAt: new Date(0),
           };

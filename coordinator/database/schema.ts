@@ -95,6 +95,8 @@ export interface NodesTable {
   data_id: Generated<string | null>;
   /** Set aside by the node, and known of here. */
   quarantined_count: Generated<number>;
+  /** By the node's clock. */
+  last_quarantined_at: Generated<Date | null>;
   registered_at: Generated<Date>;
   last_seen_at: Generated<Date>;
 }

@@ -25,6 +25,7 @@ function nodeOf(id: string, options: Partial<RegisteredNode> = {}): RegisteredNo
     capacityBytes: 1e9,
     dataId: null,
     quarantinedCount: 0,
+    lastQuarantinedAt: null,
     ...times,
     ...options,
   };

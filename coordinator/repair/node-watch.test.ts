@@ -19,7 +19,7 @@ let clock: ManualClock;
 let ids: string[];
 let down: Set<string>;
 let dataIds: Map<string, string>;
-let quarantined: Map<string, number>;
+let quarantined: Map<string, { quarantinedCount: number; lastQuarantinedAt?: string }>;
 let lost: string[];
 let events: string[];
 let registered: Awaited<ReturnType<NodeRepository['list']>>;
@@ -70,7 +70,7 @@ function watch(options: Partial<NodeWatchOptions> = {}): NodeWatch {
       stats: async (url) => ({
         ...{ nodeId: idAt(url), clusterId: null, startedAt: new Date(0).toISOString() },
         ...{ capacityBytes: 1, usedBytes: 0, chunkCount: 0, disk: 'ok' as const },
-        quarantinedCount: quarantined.get(idAt(url)) ?? 0,
+        ...(quarantined.get(idAt(url)) ?? { quarantinedCount: 0 }),
       }),
     },
     quarantine: { list: async () => [{ position: 0, id: 'chunk-00', reason: 'rot' }] },
@@ -110,10 +110,25 @@ test('a node is known by its data; other data than before make all its ranges su
 });
 
 test('what a node set aside makes its ranges suspected, and is noted only then', async () => {
-  quarantined.set(ids[1]!, 1);
+  quarantined.set(ids[1]!, { quarantinedCount: 1 });
   await watch().runOnce(signal);
   expect(await suspected()).toBe(1);
   expect(registered.find(({ id }) => id === ids[1])?.quarantinedCount).toBe(1);
+});
+
+test('a copy that is set aside after another one was replaced is seen, though their number is the same', async () => {
+  const positions = [0, 0xffffffff];
+  const quarantine = { list: async () => [{ position: positions[0]!, id: 'chunk-00', reason: 'rot' }] };
+  const watching = watch({ quarantine });
+  for (const round of [0, 1]) {
+    const lastQuarantinedAt = new Date(clock.nowMs() + round).toISOString();
+    quarantined.set(ids[1]!, { quarantinedCount: 1, lastQuarantinedAt });
+    await watching.runOnce(signal);
+    await watching.runOnce(signal);
+    expect(await suspected()).toBe(round + 1);
+    positions.shift();
+  }
+  expect(events).toEqual(['chunks_quarantined', 'chunks_quarantined']);
 });
 
 test('a coordinator that died without a word makes every range suspected', async () => {

@@ -1,12 +1,15 @@
+import type { Updateable } from 'kysely';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { isAppError } from '../../lib/errors/app-error.ts';
 import { rangeOf } from '../../lib/hashring/index.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
+import type { NodeStats } from '../../lib/node-api/schema.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { NodeProbe } from '../cluster/node-probe.ts';
 import type { RegisteredNode } from '../cluster/node-repository.ts';
 import { rolesOf } from '../cluster/ring-state.ts';
 import type { Database } from '../database/database.ts';
+import type { NodesTable } from '../database/schema.ts';
 import { HEALTH_TIMEOUT_MS, NODE_WATCH_INTERVAL_MS, REPLICATE_AFTER_MS, WATCHED_DOWN_MS } from './limits.ts';
 import type { QuarantineReader } from './quarantine-reader.ts';
 import type { RepairRepository } from './repair-repository.ts';
@@ -97,10 +100,13 @@ export class NodeWatch {
       const { nodeId, dataId } = await probe.health(node.url, HEALTH_TIMEOUT_MS, signal);
       if (nodeId !== node.id) return;
       if (dataId !== undefined) await this.#compareData(node, dataId);
-      const { quarantinedCount } = await probe.stats(node.url, signal);
-      if (quarantinedCount !== node.quarantinedCount) {
+      const stats = await probe.stats(node.url, signal);
+      if (!isQuarantineKnown(node, stats)) {
         await this.#readQuarantine(node, signal);
-        await this.#note(node.id, { quarantined_count: quarantinedCount });
+        await this.#note(node.id, {
+          quarantined_count: stats.quarantinedCount,
+          last_quarantined_at: stats.lastQuarantinedAt ? new Date(stats.lastQuarantinedAt) : null,
+        });
       }
     } catch (error) {
       signal.throwIfAborted();
@@ -121,7 +127,10 @@ export class NodeWatch {
   }
 
   /** What the node was seen with; to be noted only after what it gives rise to is stored. */
-  async #note(id: string, seen: { data_id: string } | { quarantined_count: number }): Promise<void> {
+  async #note(
+    id: string,
+    seen: Updateable<Pick<NodesTable, 'data_id' | 'quarantined_count' | 'last_quarantined_at'>>,
+  ): Promise<void> {
     const { database, cluster } = this.#options;
     await database.updateTable('nodes').set(seen).where('id', '=', id).execute();
     await cluster.reload();
@@ -162,4 +171,16 @@ export class NodeWatch {
       });
     }
   }
+}
+
+/**
+ * Whether all that the node had set aside when it gave these figures has been looked at. Its number is not enough: when
+ * one copy was replaced and another one set aside since, it is the same. Older nodes tell nothing else.
+ */
+export function isQuarantineKnown(
+  node: Pick<RegisteredNode, 'quarantinedCount' | 'lastQuarantinedAt'>,
+  { quarantinedCount, lastQuarantinedAt }: Pick<NodeStats, 'quarantinedCount' | 'lastQuarantinedAt'>,
+): boolean {
+  const lastMs = lastQuarantinedAt ? Date.parse(lastQuarantinedAt) : undefined;
+  return quarantinedCount === node.quarantinedCount && lastMs === node.lastQuarantinedAt?.getTime();
 }

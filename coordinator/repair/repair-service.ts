@@ -9,6 +9,7 @@ import type { Database } from '../database/database.ts';
 import type { ErrorCode } from '../errors.ts';
 import { objectIdOf } from '../objects/chunk-id.ts';
 import { HEALTH_TIMEOUT_MS, SHORT_SAMPLE } from './limits.ts';
+import { isQuarantineKnown } from './node-watch.ts';
 import type { ListedShortChunk, RepairRepository } from './repair-repository.ts';
 import type { RepairCounts } from './repairer.ts';
 import type { Suspicions } from './suspicions.ts';
@@ -165,7 +166,7 @@ export class RepairService {
           reason = `node ${node.id} at ${node.url} does not answer as it should`;
         } else if (health.dataId !== undefined && health.dataId !== node.dataId) {
           reason = `node ${node.id} at ${node.url} has other data than when it was last looked at`;
-        } else if (stats !== null && stats.quarantinedCount !== node.quarantinedCount) {
+        } else if (stats !== null && !isQuarantineKnown(node, stats)) {
           reason = `node ${node.id} at ${node.url} set damaged copies aside that were not looked at yet`;
         }
         return { report, reason };

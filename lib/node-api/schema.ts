@@ -228,6 +228,8 @@ export const nodeStatsSchema = z.object({
   chunkCount: count,
   /** Chunks set aside because their bytes failed verification. */
   quarantinedCount: count,
+  /** When one was last set aside, no two at the same time; null when none was that is still known of. By the node's clock. */
+  lastQuarantinedAt: instant.nullable().optional(),
   /** Chunks found since the node started whose entry was there, but not their bytes. */
   lostCount: count.optional(),
   /** Entries that were looked up or passed over in the index since the node started. */

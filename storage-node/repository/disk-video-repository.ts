@@ -340,6 +340,7 @@ export class DiskVideoRepository implements VideoRepository {
       usedBytes: capacity.usedBytes,
       chunkCount: this.#chunkCount,
       quarantinedCount: quarantine.count,
+      lastQuarantinedAt: quarantine.lastAt,
       lostCount: this.#lostCount,
       disk: health.state,
     };

@@ -37,6 +37,7 @@ export class MemoryVideoRepository implements VideoRepository {
   /** Names in order; undefined after a change. */
   #sorted: string[] | undefined;
   readonly #setAsideChunks = new Map<string, QuarantinedChunk>();
+  #lastQuarantinedAt: number | null = null;
   #reads = 0;
 
   constructor(options: { capacityBytes: number; clock: Pick<Clock, 'nowMs'> }) {
@@ -191,6 +192,7 @@ export class MemoryVideoRepository implements VideoRepository {
       usedBytes: this.#capacity.usedBytes,
       chunkCount: this.#chunks.size,
       quarantinedCount: this.#setAsideChunks.size,
+      lastQuarantinedAt: this.#lastQuarantinedAt,
       lostCount: 0,
       disk: 'ok',
     };
@@ -223,7 +225,8 @@ export class MemoryVideoRepository implements VideoRepository {
   #setAside(chunk: StoredChunk, reason = 'a block does not have its checksum'): boolean {
     if (!this.#remove(chunk)) return false;
     const { position, id, length } = chunk.entry;
-    const quarantinedAt = this.#clock.nowMs();
+    const quarantinedAt = Math.max(this.#clock.nowMs(), (this.#lastQuarantinedAt ?? -1) + 1);
+    this.#lastQuarantinedAt = quarantinedAt;
     this.#forgetSetAside(chunkName(position, id));
     this.#setAsideChunks.set(chunkName(position, id), { position, id, length, reason, quarantinedAt });
     this.#capacity.add(length);

@@ -34,6 +34,7 @@ export class Quarantine {
   /** By chunk name, the oldest first. */
   readonly #kept = new Map<string, Kept>();
   #chunkBytes = 0;
+  #lastAt: number | null = null;
 
   private constructor(directory: string, context: QuarantineContext) {
     this.#directory = directory;
@@ -54,6 +55,7 @@ export class Quarantine {
       if (quarantine.#kept.has(name) && quarantine.#kept.get(name)!.at !== at) await quarantine.#remove(name);
       const kept = quarantine.#kept.get(name) ?? { at, chunkBytes: 0, noteBytes: 0 };
       quarantine.#kept.set(name, kept);
+      quarantine.#lastAt = at;
       if (suffix === NOTE_SUFFIX) kept.noteBytes = sizeBytes;
       else kept.chunkBytes = sizeBytes;
       if (suffix !== NOTE_SUFFIX) quarantine.#chunkBytes += sizeBytes;
@@ -65,11 +67,16 @@ export class Quarantine {
     return this.#kept.size;
   }
 
+  /** When a chunk was last set aside; null when none was that is still known of. */
+  get lastAt(): number | null {
+    return this.#lastAt;
+  }
+
   /** Takes what is stored of a chunk. The caller holds the chunk's lock and removes its entry afterwards. */
   async add(record: IndexRecord, files: ChunkFiles, reason: string): Promise<void> {
     const { position, id, entry } = record;
     const name = chunkName(position, id);
-    const at = this.#timeAfter(this.#kept.get(name)?.at);
+    const at = this.#nextTime();
     const kept = { at, chunkBytes: 0, noteBytes: 0 };
     const path = this.#pathOf(name, at);
     const movedBytes = await files.moveAway(position, id, path);
@@ -150,9 +157,10 @@ export class Quarantine {
     return { ...chunk, length, reason, quarantinedAt: kept.at };
   }
 
-  /** Names differ in their time, however often a chunk is set aside in one millisecond. */
-  #timeAfter(previous: number | undefined): number {
-    return Math.max(this.#context.clock.nowMs(), (previous ?? -1) + 1);
+  /** No two are the same, however many chunks are set aside in one millisecond. */
+  #nextTime(): number {
+    this.#lastAt = Math.max(this.#context.clock.nowMs(), (this.#lastAt ?? -1) + 1);
+    return this.#lastAt;
   }
 
   #count(kept: Kept, chunkBytes: number, noteBytes: number): void {

@@ -400,6 +400,7 @@ export function describeVideoRepository(
     it('lists what is set aside, and forgets it when told so or when a good copy is stored', async () => {
       const { repository } = await openRoomy();
       const before = repository.stats();
+      const times = new Set([before.lastQuarantinedAt]);
       const chunk = (number: number) => ({
         position: number >> 1,
         id: idOf(number),
@@ -409,7 +410,9 @@ export function describeVideoRepository(
         const { position, id } = chunk(number);
         await repository.put(chunk(number));
         await repository.quarantine(position, id, `reason ${number}`);
+        times.add(repository.stats().lastQuarantinedAt);
       }
+      expect(times.size).toBe(6);
       expect(repository.stats()).toMatchObject({ chunkCount: 0, quarantinedCount: 5 });
       expect(repository.stats().usedBytes).toBeGreaterThan(before.usedBytes + 3 * LARGE);
       const first = await repository.listQuarantine({ limit: 3 });
@@ -435,12 +438,14 @@ export function describeVideoRepository(
       await repository.put({ ...chunk(2), bytes: bytesOf(99, LARGE) });
       expect(repository.stats().quarantinedCount).toBe(3);
       await repository.quarantine(1, idOf(2), 'again');
+      // As many as before, but not the same.
       expect(repository.stats().quarantinedCount).toBe(4);
+      expect(times).not.toContain(repository.stats().lastQuarantinedAt);
       for (let number = 1; number < 5; number++) {
         await repository.put(chunk(number));
         await repository.delete(chunk(number).position, chunk(number).id);
       }
-      expect(repository.stats()).toEqual(before);
+      expect(repository.stats()).toEqual({ ...before, lastQuarantinedAt: expect.any(Number) });
     });
 
     it('verifies whole chunks, and quarantines on demand', async () => {

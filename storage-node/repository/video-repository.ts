@@ -107,6 +107,11 @@ export interface RepositoryStats {
   readonly usedBytes: number;
   readonly chunkCount: number;
   readonly quarantinedCount: number;
+  /**
+   * When a chunk was last set aside, in milliseconds since 1970, no two at the same time; null when none was that is still
+   * known of. Whoever has seen everything that was set aside until then has missed nothing as long as this stays the same.
+   */
+  readonly lastQuarantinedAt: number | null;
   /** Chunks found since the repository was opened whose entry was there, but not their bytes. */
   readonly lostCount: number;
   /** `full`: the disk itself, not the capacity, refused the last write. `failing`: it returned I/O errors. */

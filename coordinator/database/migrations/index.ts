@@ -10,6 +10,7 @@ import { renditions } from './0008-renditions.ts';
 import { transcode } from './0009-transcode.ts';
 import { webhooks } from './0010-webhooks.ts';
 import { droppedSources } from './0011-dropped-sources.ts';
+import { quarantineTimes } from './0012-quarantine-times.ts';
 
 /** Every migration by its name, applied in the order of the names. A released one is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -24,4 +25,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0009-transcode': transcode,
   '0010-webhooks': webhooks,
   '0011-dropped-sources': droppedSources,
+  '0012-quarantine-times': quarantineTimes,
 };
