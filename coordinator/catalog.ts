@@ -102,7 +102,7 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
     new Importer({
       ...shared,
       database: kysely,
-      repository: new ImportRepository(kysely, { isEmbedded: database.kind === 'pglite' }),
+      repository: new ImportRepository(database),
       movies,
       cache,
       upkeep,

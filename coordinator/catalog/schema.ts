@@ -31,19 +31,19 @@ const line = (lengthMax: number) =>
 
 /** Names without those that differ in case, accents and blanks only. */
 const names = (lengthMax: number, countMax: number) =>
-  z
-    .array(line(lengthMax))
-    .max(countMax)
-    .transform((list) =>
-      [...new Map(list.toReversed().map((name) => [normalizeText(name), name])).values()].reverse(),
-    );
+  z.array(line(lengthMax)).max(countMax).transform(withoutSame);
+
+function withoutSame(names: string[]): string[] {
+  if (names.length < 2) return names;
+  return [...new Map(names.toReversed().map((name) => [normalizeText(name), name])).values()].reverse();
+}
 
 const hundredths = (max: number) =>
   z
     .number()
     .min(0)
     .max(max)
-    .transform((value) => Math.round(value * 100) / 100);
+    .overwrite((value) => Math.round(value * 100) / 100);
 
 const fields = {
   title: line(TITLE_LENGTH_MAX),

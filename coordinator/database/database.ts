@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import { type Clock, systemClock } from '../../lib/clock/clock.ts';
 import { isAppError } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
+import { type CopyIn, copyInWith } from './copy-in.ts';
 import { START_RETRY_MS, START_WAIT_MS } from './limits.ts';
 import { migrateToLatest } from './migrate.ts';
 import { NotificationHub, type Notifications } from './notifications.ts';
@@ -11,7 +12,7 @@ import { PglitePool } from './pglite-pool.ts';
 import { clientConfig, createPool } from './postgresql.ts';
 import { PostgresqlListener } from './postgresql-listener.ts';
 import type { Database, Schema } from './schema.ts';
-import { mapUnavailable } from './unavailable.ts';
+import { mapped, mapUnavailable } from './unavailable.ts';
 
 export type { Database, Transaction } from './schema.ts';
 
@@ -33,6 +34,7 @@ export interface DatabaseHandle extends AsyncDisposable {
   readonly kysely: Database;
   readonly kind: 'pglite' | 'postgresql';
   readonly notifications: Notifications;
+  readonly copyIn: CopyIn;
 }
 
 /**
@@ -72,7 +74,12 @@ async function openEmbedded(options: DatabaseOptions, stack: AsyncDisposableStac
   });
   await migrate(kysely, logger);
   stack.use(new PgliteMaintenance({ database: kysely, clock, logger })).start();
-  return { kysely, kind: 'pglite', notifications: hub };
+  return {
+    kysely,
+    kind: 'pglite',
+    notifications: hub,
+    copyIn: (...copy) => mapped(() => pool.copyIn(...copy)),
+  };
 }
 
 async function openServer(
@@ -108,7 +115,16 @@ async function openServer(
     logger,
     listen: (channel) => listener.listen(channel),
   });
-  return { kysely, kind: 'postgresql', notifications: hub };
+  const copyIn: CopyIn = (...copy) =>
+    mapped(async () => {
+      const client = await pool.connect();
+      try {
+        await copyInWith(client, ...copy);
+      } finally {
+        client.release();
+      }
+    });
+  return { kysely, kind: 'postgresql', notifications: hub, copyIn };
 }
 
 function createKysely(pool: PostgresPool): Database {

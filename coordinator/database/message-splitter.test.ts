@@ -31,6 +31,27 @@ test('however a stream is cut, whole messages come out of it as soon as they are
   );
 });
 
+test('the rows of a COPY are passed on with it, all at once, and other messages do not wait for them', () => {
+  const copy = message('Q', Buffer.from('COPY t (a)\nFROM STDIN (format binary)\0'));
+  const before = message('Q', Buffer.from("select 'copy t from stdin'\0"));
+  const rows = ['one', 'two'].map((text) => message('d', Buffer.from(text)));
+  for (const end of ['c', 'f']) {
+    const splitter = new MessageSplitter();
+    const first = message('', Buffer.from('start'));
+    expect(splitter.push(Buffer.concat([first, before, copy]))).toMatchObject({
+      whole: Buffer.concat([first, before]),
+    });
+    const rest = Buffer.concat([...rows, message(end, Buffer.alloc(0))]);
+    for (const byte of rest.subarray(0, -1)) {
+      expect(splitter.push(Buffer.of(byte))).toEqual({ whole: undefined, terminated: false });
+    }
+    expect(splitter.push(Buffer.concat([rest.subarray(-1), before]))).toEqual({
+      whole: Buffer.concat([copy, rest, before]),
+      terminated: false,
+    });
+  }
+});
+
 test('what comes before the leave is passed on, the leave and what follows is not', () => {
   const splitter = new MessageSplitter();
   const first = message('', Buffer.from('start'));

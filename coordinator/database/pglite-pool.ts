@@ -3,6 +3,7 @@ import { Client } from 'pg';
 import type { Clock } from '../../lib/clock/clock.ts';
 import { assert } from '../../lib/errors/app-error.ts';
 import type { Logger } from '../../lib/logging/logger.ts';
+import { type CopyIn, copyInWith } from './copy-in.ts';
 import { PREPARED_STATEMENTS_MAX, RECONNECT_DELAY_MAX_MS, RECONNECT_DELAY_MIN_MS } from './limits.ts';
 import { PgliteProcess } from './pglite-process.ts';
 import { typesConfig } from './value-parsers.ts';
@@ -61,7 +62,11 @@ export class PglitePool implements PostgresPool, AsyncDisposable {
   }
 
   /** Resolves when it is the caller's turn, which lasts until `release`. */
-  async connect(): Promise<PostgresPoolClient> {
+  connect(): Promise<PostgresPoolClient> {
+    return this.#takeTurn();
+  }
+
+  async #takeTurn(): Promise<Turn> {
     this.#stop.signal.throwIfAborted();
     const before = this.#turns;
     const turn = Promise.withResolvers<void>();
@@ -74,6 +79,15 @@ export class PglitePool implements PostgresPool, AsyncDisposable {
     }
     return new Turn(session, turn.resolve);
   }
+
+  readonly copyIn: CopyIn = async (...copy) => {
+    const turn = await this.#takeTurn();
+    try {
+      await turn.copyIn(...copy);
+    } finally {
+      turn.release();
+    }
+  };
 
   /** Resolves when messages of the channel arrive. */
   async listen(channel: string): Promise<void> {
@@ -193,6 +207,13 @@ class Turn implements PostgresPoolClient {
     });
     this.#lastQuery = query;
     return query;
+  }
+
+  copyIn(...copy: Parameters<CopyIn>): Promise<void> {
+    assert(!this.#released, 'the connection was given back');
+    const copying = copyInWith(this.#session.client, ...copy);
+    this.#lastQuery = copying;
+    return copying;
   }
 
   /** A transaction that was left open is rolled back before the next turn. */

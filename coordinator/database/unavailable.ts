@@ -59,7 +59,8 @@ function saysUnavailable(error: Error & { code?: unknown; syscall?: unknown }): 
   return MESSAGES.some((message) => error.message.startsWith(message));
 }
 
-async function mapped<Result>(action: () => Promise<Result>): Promise<Result> {
+/** What the action gives; what it rejects with as `asUnavailable` makes it. */
+export async function mapped<Result>(action: () => Promise<Result>): Promise<Result> {
   try {
     return await action();
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { BuiltSegment } from '../index/segment-builder.ts';
 import type { ImportCalls, ImportOutcome } from './import-pipeline.ts';
+import type { MovieCopy } from './movie-copy.ts';
 
 /** What an import's thread is given when it starts. */
 export interface ImportThreadData {
@@ -26,7 +27,9 @@ export type FromThread =
     }
   | { readonly kind: 'done'; readonly outcome: ImportOutcome };
 
+/** What is given away instead of copied. */
 export function transferablesOf(name: CallName, args: readonly unknown[]): ArrayBuffer[] {
+  if (name === 'insert') return [(args[0] as MovieCopy).bytes.buffer];
   if (name !== 'publish') return [];
   const { docsPart, termsPart } = args[0] as BuiltSegment;
   return [docsPart.buffer as ArrayBuffer, termsPart.buffer as ArrayBuffer];

@@ -15,7 +15,8 @@ import { AscendingIds } from './ascending-ids.ts';
 import { mapRecord } from './formats.ts';
 import { type JsonElement, JsonElements, JsonStructureError } from './json-elements.ts';
 import { findJsonError } from './json-error.ts';
-import { columnsOf, type MovieColumns, type MovieRow } from './movie-columns.ts';
+import type { MovieRow } from './movie-columns.ts';
+import { MovieCopies, type MovieCopy } from './movie-copy.ts';
 import { SeenIdentities } from './seen-identities.ts';
 
 /** A movie that the table has already. */
@@ -30,7 +31,7 @@ export interface ImportCalls {
   /** Each genre as it is to be written. */
   nameGenres(genres: readonly string[]): Promise<readonly string[]>;
   lookUp(identities: readonly string[]): Promise<readonly ExistingMovie[]>;
-  insert(columns: MovieColumns): Promise<void>;
+  insert(copy: MovieCopy): Promise<void>;
   /** Of the movies that no person has touched since; the number of those that were. */
   update(rows: readonly MovieRow[]): Promise<number>;
   /** Makes what was inserted so far, up to the id, a part of the index. */
@@ -74,6 +75,7 @@ export class ImportPipeline {
   readonly #elements: JsonElements;
   readonly #seen = new SeenIdentities();
   readonly #ids: AscendingIds;
+  readonly #copies: MovieCopies;
   readonly #genreNames = new Map<string, string>();
   /** How genres are compared, by how they are written: there are few, and each movie has some. */
   readonly #genreKeys = new Map<string, string>();
@@ -93,6 +95,7 @@ export class ImportPipeline {
     this.#options = options;
     this.#lastId = options.importId;
     this.#ids = new AscendingIds(options.importId);
+    this.#copies = new MovieCopies(options.importId);
     this.#elements = new JsonElements((element) => this.#read(element));
   }
 
@@ -253,7 +256,7 @@ export class ImportPipeline {
   }
 
   async #insert(rows: readonly MovieRow[]): Promise<void> {
-    const insert = this.#options.calls.insert(columnsOf(rows));
+    const insert = this.#options.calls.insert(this.#copies.of(rows));
     // Whoever waits for it comes later.
     insert.catch(() => {});
     this.#inserts.push(insert);

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { openTestDatabase } from '../../database/test-support/engines.ts';
 import { newMovieSchema } from '../schema.ts';
 import { ImportRepository } from './import-repository.ts';
-import { columnsOf } from './movie-columns.ts';
+import { MovieCopies } from './movie-copy.ts';
 
 test('nothing is written on behalf of whoever reads a movie first', async () => {
   await using handle = await openTestDatabase('pglite');
@@ -16,7 +16,7 @@ test('nothing is written on behalf of whoever reads a movie first', async () => 
     `.execute(kysely);
     return rows[0]!.bytes;
   };
-  const repository = new ImportRepository(kysely, { isEmbedded: true });
+  const repository = new ImportRepository(handle);
   const importId = uuidv7();
   await repository.begin(importId, 'keep-going');
   const rows = Array.from({ length: 500 }, () => {
@@ -24,7 +24,7 @@ test('nothing is written on behalf of whoever reads a movie first', async () => 
     const fields = newMovieSchema.parse({ title: 'T', synopsis: randomBytes(300).toString('base64') });
     return { id: uuidv7(), identity: randomBytes(16).toString('hex'), imported: '0'.repeat(32), fields };
   });
-  await repository.insert(importId, columnsOf(rows));
+  await repository.insert(new MovieCopies(importId).of(rows));
   await sql`checkpoint`.execute(kysely);
   const before = await walBytes();
   await sql`select count(title) from movies`.execute(kysely);

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
-import type { Database, Transaction } from '../../database/database.ts';
+import type { CopyIn } from '../../database/copy-in.ts';
+import type { Database, DatabaseHandle, Transaction } from '../../database/database.ts';
 import type { ExistingMovie } from './import-pipeline.ts';
 import type { MovieColumns } from './movie-columns.ts';
+import { MOVIE_COPY, type MovieCopy } from './movie-copy.ts';
 
 export interface StoredImport {
   readonly id: string;
@@ -18,12 +20,14 @@ export interface WaitingUpdate {
 /** The tables of imports, and what imports do with `movies`. */
 export class ImportRepository {
   readonly #database: Database;
+  readonly #copyIn: CopyIn;
+  /** On PGlite nothing does in the background what autovacuum does on a server. */
   readonly #isEmbedded: boolean;
 
-  /** `isEmbedded`: on PGlite, where nothing does in the background what autovacuum does on a server. */
-  constructor(database: Database, { isEmbedded }: { readonly isEmbedded: boolean }) {
-    this.#database = database;
-    this.#isEmbedded = isEmbedded;
+  constructor({ kysely, copyIn, kind }: Pick<DatabaseHandle, 'kysely' | 'copyIn' | 'kind'>) {
+    this.#database = kysely;
+    this.#copyIn = copyIn;
+    this.#isEmbedded = kind === 'pglite';
   }
 
   async begin(id: string, mode: 'atomic' | 'keep-going'): Promise<void> {
@@ -60,22 +64,13 @@ export class ImportRepository {
     return rows;
   }
 
-  async insert(importId: string, columns: MovieColumns): Promise<void> {
-    const c = columns;
-    await sql`
-      insert into movies (
-        id, identity, imported, import_id, title, original_title, year, directors, genres, score, popularity,
-        runtime_minutes, synopsis, poster, video_id
-      )
-      select id, identity, imported, ${importId}::uuid, title, original_title, year, directors::text[], genres::text[],
-        score, popularity, runtime_minutes, synopsis, poster, video_id
-      from ${unnested(c)}
-    `.execute(this.#database);
+  async insert({ bytes, firstId, lastId }: MovieCopy): Promise<void> {
+    await this.#copyIn(MOVIE_COPY, bytes);
     if (!this.#isEmbedded) return;
     // Whoever reads a row first notes in its page that the row's transaction has committed. Now the page is in memory, and has
     // just been logged; later it would have to be read, logged as a whole and written, for whoever asks for the movie.
     await sql`
-      select count(*) from movies where id between ${c.firstId}::uuid and ${c.lastId}::uuid
+      select count(*) from movies where id between ${firstId}::uuid and ${lastId}::uuid
     `.execute(this.#database);
   }
 

@@ -212,7 +212,7 @@ class ImportRun {
     this.#calls = {
       nameGenres: (genres) => movies.nameGenres(database, genres),
       lookUp: (identities) => repository.lookUp(identities),
-      insert: (columns) => repository.insert(importId, columns).catch(rethrow),
+      insert: (copy) => repository.insert(copy).catch(rethrow),
       update: (rows) => this.#update(rows),
       publish: (segment, lastId) => this.#publish(segment, lastId),
     };

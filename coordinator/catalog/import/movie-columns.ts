@@ -12,9 +12,6 @@ export interface MovieRow {
 
 /** Columns of many rows as PostgreSQL's array literals: one statement with few parameters takes them all. */
 export interface MovieColumns {
-  readonly count: number;
-  readonly firstId: string;
-  readonly lastId: string;
   readonly id: string;
   readonly identity: string;
   readonly imported: string;
@@ -42,9 +39,6 @@ export function columnsOf(rows: readonly MovieRow[]): MovieColumns {
   const plain = (read: (row: MovieRow) => string | number | null) =>
     `{${rows.map((row) => read(row) ?? 'NULL').join(',')}}`;
   return {
-    count: rows.length,
-    firstId: rows[0]!.id,
-    lastId: rows.at(-1)!.id,
     id: plain(({ id }) => id),
     identity: plain(({ identity }) => identity),
     imported: plain(({ imported }) => imported),

@@ -101,6 +101,8 @@ export class SimulatedProcess {
           notifications.subscribe(channel, (payload) => this.#hear(() => listener(payload))),
         onGap: (listener) => notifications.onGap(listener),
       },
+      // Nothing that is simulated copies rows.
+      copyIn: handle.copyIn,
       [Symbol.asyncDispose]: async () => {},
     };
   }
