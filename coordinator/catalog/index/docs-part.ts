@@ -10,7 +10,7 @@ const POPULARITY_BONUS = 1;
 const SCORE_BONUS = 0.3;
 
 /** Longer titles are in order by their beginning. */
-const TITLE_KEY_LENGTH = 200;
+export const TITLE_KEY_LENGTH = 200;
 
 /** By what titles are in order. */
 export function toTitleKey(title: string): string {

@@ -1,75 +1,22 @@
 import { SEGMENT_DOCS_MAX, SEGMENT_TEXT_MAX } from '../limits.ts';
 import type { IndexedMovie } from '../movie.ts';
-import { normalizeText, wordsOf } from '../text.ts';
-import { NO_NUMBER, NO_YEAR, toTitleKey } from './docs-part.ts';
+import { NO_NUMBER, NO_YEAR, TITLE_KEY_LENGTH } from './docs-part.ts';
+import { IdList } from './id-list.ts';
+import { Names } from './names.ts';
+import { Numbers } from './numbers.ts';
 import { packSections } from './sections.ts';
-import { maskOf } from './spelling.ts';
+import { invertOrder, sortTexts } from './sort-texts.ts';
+import { maskOfUnits } from './spelling.ts';
+import { TermReader } from './term-reader.ts';
 import { FIELDS, type Field } from './terms-part.ts';
+import { TextTable } from './text-table.ts';
+import { Texts } from './texts.ts';
 
 /** A segment as it is stored: see `DocsPart` and `TermsPart`. */
 export interface BuiltSegment {
   readonly docs: number;
   readonly docsPart: Uint8Array;
   readonly termsPart: Uint8Array;
-}
-
-/** A list of numbers that grows. */
-class Numbers {
-  values = new Uint32Array(1024);
-  length = 0;
-
-  push(value: number): void {
-    if (this.length === this.values.length) {
-      const larger = new Uint32Array(this.length * 2);
-      larger.set(this.values);
-      this.values = larger;
-    }
-    this.values[this.length++] = value;
-  }
-}
-
-/** A name as it was written, with what it takes to add it again. */
-interface KnownName {
-  readonly number: number;
-  readonly words: readonly string[];
-}
-
-/** Names that were seen, by how they are compared; each keeps the form that it had first. */
-class Names {
-  readonly numbers = new Map<string, number>();
-  readonly shown: string[] = [];
-  /** By how they were written: most names come again and again. */
-  readonly #known = new Map<string, KnownName>();
-
-  know(name: string): KnownName {
-    let known = this.#known.get(name);
-    if (known === undefined) {
-      known = { number: this.#add(name), words: wordsOf(name) };
-      this.#known.set(name, known);
-    }
-    return known;
-  }
-
-  #add(name: string): number {
-    const key = normalizeText(name);
-    let number = this.numbers.get(key);
-    if (number === undefined) {
-      number = this.shown.length;
-      this.numbers.set(key, number);
-      this.shown.push(name.replaceAll('\n', ' '));
-    }
-    return number;
-  }
-}
-
-interface Doc {
-  readonly id: string;
-  readonly title: string;
-  readonly titleKey: string;
-  readonly titleWords: number;
-  readonly score: number;
-  readonly popularity: number;
-  readonly year: number;
 }
 
 /** A segment of a few movies, at once. */
@@ -79,20 +26,26 @@ export function buildSegment(movies: Iterable<IndexedMovie>): BuiltSegment {
   return builder.finish();
 }
 
-/** Makes a segment of at most `SEGMENT_DOCS_MAX` movies. */
+/**
+ * Makes a segment of at most `SEGMENT_DOCS_MAX` movies. What it keeps of them are a few long arrays of numbers, no objects
+ * or strings: the garbage collector would copy those.
+ */
 export class SegmentBuilder {
-  readonly #docs: Doc[] = [];
-  /** By field: joining field and word for every occurrence would cost more than all the rest. */
-  readonly #terms: Readonly<Record<Field, Map<string, number>>> = {
-    t: new Map(),
-    p: new Map(),
-    g: new Map(),
-    o: new Map(),
-  };
+  readonly #ids = new IdList();
+  readonly #titles = new Texts();
+  readonly #titleKeys = new Texts();
+  readonly #titleWords = new Numbers();
+  readonly #scores = new Numbers();
+  readonly #popularities = new Numbers();
+  /** Since `NO_YEAR`. */
+  readonly #years = new Numbers();
+  /** Each word of each field, behind the letter of that field. */
+  readonly #terms = new TextTable();
   /** Of each term the last movie that had it. */
   readonly #lastDoc = new Numbers();
-  readonly #genres = new Names();
-  readonly #directors = new Names();
+  readonly #reader = new TermReader();
+  readonly #genres = new Names(FIELDS.genre, this.#reader, this.#terms);
+  readonly #directors = new Names(FIELDS.person, this.#reader, this.#terms);
   // What each movie has, one after the other, and where that begins.
   readonly #termsOf = new Numbers();
   readonly #termsStart = new Numbers();
@@ -103,105 +56,107 @@ export class SegmentBuilder {
   #textLength = 0;
 
   get docs(): number {
-    return this.#docs.length;
+    return this.#ids.count;
   }
 
   /** Whether so many more may be added. */
   hasRoomFor(movies: number): boolean {
-    return this.#docs.length + movies <= SEGMENT_DOCS_MAX && this.#textLength < SEGMENT_TEXT_MAX;
+    return this.docs + movies <= SEGMENT_DOCS_MAX && this.#textLength < SEGMENT_TEXT_MAX;
   }
 
   add(movie: IndexedMovie): void {
-    const number = this.#docs.length;
     this.#termsStart.push(this.#termsOf.length);
     this.#genresStart.push(this.#genresOf.length);
     this.#directorsStart.push(this.#directorsOf.length);
-    const titleWords = new Set(wordsOf(movie.title));
-    for (const word of titleWords) this.#addTerm(FIELDS.title, word, number);
-    if (movie.originalTitle !== null) {
-      for (const word of wordsOf(movie.originalTitle)) this.#addTerm(FIELDS.title, word, number);
-    }
-    for (const director of movie.directors) {
-      const known = this.#directors.know(director);
-      this.#directorsOf.push(known.number);
-      for (const word of known.words) this.#addTerm(FIELDS.person, word, number);
-    }
-    for (const genre of movie.genres) {
-      const known = this.#genres.know(genre);
-      this.#genresOf.push(known.number);
-      for (const word of known.words) this.#addTerm(FIELDS.genre, word, number);
-    }
-    if (movie.synopsis !== null) {
-      this.#textLength += movie.synopsis.length;
-      for (const word of wordsOf(movie.synopsis)) this.#addTerm(FIELDS.synopsis, word, number);
-    }
-    this.#textLength += movie.title.length;
-    this.#docs.push({
-      id: movie.id,
-      title: movie.title,
-      titleKey: toTitleKey(movie.title),
-      titleWords: Math.min(titleWords.size, 255),
-      score: hundredths(movie.score),
-      popularity: hundredths(movie.popularity),
-      year: movie.year ?? NO_YEAR,
-    });
+    this.#addTitle(movie.title);
+    if (movie.originalTitle !== null) this.#addTerms(movie.originalTitle, FIELDS.title);
+    this.#addNames(movie.directors, this.#directors, this.#directorsOf);
+    this.#addNames(movie.genres, this.#genres, this.#genresOf);
+    if (movie.synopsis !== null) this.#addTerms(movie.synopsis, FIELDS.synopsis);
+    this.#textLength += movie.title.length + (movie.synopsis?.length ?? 0);
+    this.#scores.push(hundredths(movie.score));
+    this.#popularities.push(hundredths(movie.popularity));
+    this.#years.push((movie.year ?? NO_YEAR) - NO_YEAR);
+    this.#ids.push(movie.id);
   }
 
   finish(): BuiltSegment {
-    const docs = this.#docs;
-    for (const starts of [this.#termsStart, this.#genresStart, this.#directorsStart]) starts.push(0);
-    this.#termsStart.values[docs.length] = this.#termsOf.length;
-    this.#genresStart.values[docs.length] = this.#genresOf.length;
-    this.#directorsStart.values[docs.length] = this.#directorsOf.length;
+    this.#termsStart.push(this.#termsOf.length);
+    this.#genresStart.push(this.#genresOf.length);
+    this.#directorsStart.push(this.#directorsOf.length);
     // Numbers are given in order of popularity, so that the first ones of any list are the most popular.
-    const latest = latestFirst(docs);
-    const order = sortByNumber(latest, (number) => -present(docs[number]!.popularity));
-    const numberOf = new Uint16Array(docs.length);
-    for (const [ordinal, number] of order.entries()) numberOf[number] = ordinal;
-    const docsPart = this.#packDocs(
-      order,
-      latest.map((number) => numberOf[number]!),
-    );
-    return { docs: docs.length, docsPart, termsPart: this.#packTerms(order) };
+    const latest = latestFirst(this.#ids);
+    const order = sortHighestFirst(latest, (number) => present(this.#popularities.values[number]!));
+    const docsPart = this.#packDocs(order, latest);
+    return { docs: this.docs, docsPart, termsPart: this.#packTerms(order) };
   }
 
-  #addTerm(field: Field, word: string, doc: number): void {
-    const terms = this.#terms[field];
-    let number = terms.get(word);
-    if (number === undefined) {
-      number = this.#lastDoc.length;
-      terms.set(word, number);
-      this.#lastDoc.push(doc);
-    } else {
-      if (this.#lastDoc.values[number] === doc) return;
-      this.#lastDoc.values[number] = doc;
+  #addTitle(title: string): void {
+    this.#titles.push(title);
+    const termsBefore = this.#termsOf.length;
+    this.#addTerms(title, FIELDS.title);
+    const { normal, normalLength } = this.#reader;
+    this.#titleKeys.pushUnits(normal, 0, Math.min(normalLength, TITLE_KEY_LENGTH));
+    this.#titleWords.push(Math.min(this.#termsOf.length - termsBefore, 255));
+  }
+
+  #addTerms(text: string, field: Field): void {
+    const reader = this.#reader;
+    reader.read(text, field);
+    for (let index = 0; index < reader.count; index++) {
+      this.#addTerm(this.#terms.add(reader.units, reader.starts[index]!, reader.ends[index]!));
     }
-    this.#termsOf.push(number);
   }
 
-  /** `latest` has the numbers that the order gives. */
+  #addNames(added: readonly string[], names: Names, namesOf: Numbers): void {
+    for (const name of added) {
+      const number = names.know(name);
+      namesOf.push(number);
+      const to = names.termsStart.values[number + 1]!;
+      for (let at = names.termsStart.values[number]!; at < to; at++) this.#addTerm(names.termsOf.values[at]!);
+    }
+  }
+
+  /** To the movie that is being added. New terms come here in the order of their numbers. */
+  #addTerm(term: number): void {
+    const doc = this.docs;
+    if (term === this.#lastDoc.length) this.#lastDoc.push(doc);
+    else if (this.#lastDoc.values[term] === doc) return;
+    else this.#lastDoc.values[term] = doc;
+    this.#termsOf.push(term);
+  }
+
+  /** `order` has the movies as they are numbered in the segment, `latest` by when they were made. */
   #packDocs(order: Uint16Array, latest: Uint16Array): Uint8Array {
-    const sorted = Array.from(order, (number) => this.#docs[number]!);
-    const by = (keyOf: (doc: Doc) => number) => sortByNumber(latest, (number) => keyOf(sorted[number]!));
-    const titles = packText(sorted.map(({ title }) => title));
-    const directors = sortNames(this.#directors);
-    const genres = sortNames(this.#genres);
+    const numberOf = invertOrder(order);
+    const scores = this.#scores.values;
+    const years = this.#years.values;
+    const titles = this.#titles.pack(order);
+    const directors = this.#directors.pack();
+    const genres = this.#genres.pack();
     const directorsOf = reorder(order, this.#directorsStart, this.#directorsOf, directors.rankOf);
     const genresOf = reorder(order, this.#genresStart, this.#genresOf, genres.rankOf);
-    const docsOf = invert(directorsOf, this.#directors.shown.length);
+    const docsOf = invert(directorsOf, this.#directors.count);
+    const byTitle = sortTexts(this.#titleKeys, latest);
     return packSections({
-      ids: Buffer.from(sorted.map(({ id }) => id.replaceAll('-', '')).join(''), 'hex'),
-      score: Uint16Array.from(sorted, ({ score }) => score),
-      popularity: Uint16Array.from(sorted, ({ popularity }) => popularity),
-      year: Int16Array.from(sorted, ({ year }) => year),
-      titleWords: Uint8Array.from(sorted, ({ titleWords }) => titleWords),
+      ids: this.#ids.pack(order),
+      score: pick(order, this.#scores, new Uint16Array(order.length)),
+      popularity: pick(order, this.#popularities, new Uint16Array(order.length)),
+      year: pick(order, this.#years, new Int16Array(order.length), NO_YEAR),
+      titleWords: pick(order, this.#titleWords, new Uint8Array(order.length)),
       titles: titles.bytes,
       titleOffsets: titles.offsets,
       // Highest and latest first, what has none last; titles from A to Z.
-      byScore: by(({ score }) => -present(score)),
-      byYear: by(({ year }) => -year),
-      byTitle: sortByTitle(latest, sorted),
-      byId: latest,
+      byScore: mapNumbers(
+        sortHighestFirst(latest, (number) => present(scores[number]!)),
+        numberOf,
+      ),
+      byYear: mapNumbers(
+        sortHighestFirst(latest, (number) => years[number]!),
+        numberOf,
+      ),
+      byTitle: mapNumbers(mapNumbers(byTitle, latest), numberOf),
+      byId: mapNumbers(latest, numberOf),
       directors: directors.text.bytes,
       directorOffsets: directors.text.offsets,
       directorsOf: directorsOf.values,
@@ -216,58 +171,46 @@ export class SegmentBuilder {
   }
 
   #packTerms(order: Uint16Array): Uint8Array {
-    const terms: string[] = [];
-    const rankOf = new Uint32Array(this.#lastDoc.length);
-    // Fields in the order of their letters, words in the order of their code units: so are the terms.
-    for (const field of Object.values(FIELDS).sort()) {
-      const words = this.#terms[field];
-      for (const word of [...words.keys()].sort()) {
-        rankOf[words.get(word)!] = terms.length;
-        terms.push(field + word);
-      }
-    }
+    // Fields in the order of their letters, words in the order of their code units.
+    const sorted = sortTexts(this.#terms.texts);
     const starts = this.#termsStart.values;
     const termsOf = this.#termsOf.values;
     const count = this.#termsOf.length;
-    const offsets = new Uint32Array(terms.length + 1);
-    for (let at = 0; at < count; at++) offsets[rankOf[termsOf[at]!]! + 1]! += 1;
-    for (let rank = 0; rank < terms.length; rank++) offsets[rank + 1]! += offsets[rank]!;
-    const next = offsets.slice();
+    // How many movies each term has, and then where the next one of them goes.
+    const next = new Uint32Array(sorted.length);
+    for (let at = 0; at < count; at++) next[termsOf[at]!]! += 1;
+    const offsets = new Uint32Array(sorted.length + 1);
+    for (let rank = 0; rank < sorted.length; rank++) {
+      const term = sorted[rank]!;
+      offsets[rank + 1] = offsets[rank]! + next[term]!;
+      next[term] = offsets[rank]!;
+    }
     const postings = new Uint16Array(count);
     for (let ordinal = 0; ordinal < order.length; ordinal++) {
       const number = order[ordinal]!;
       for (let at = starts[number]!; at < starts[number + 1]!; at++) {
-        postings[next[rankOf[termsOf[at]!]!]!++] = ordinal;
+        postings[next[termsOf[at]!]!++] = ordinal;
       }
     }
-    const text = packText(terms);
+    const text = this.#terms.texts.pack(sorted);
     return packSections({
       text: text.bytes,
       textOffsets: text.offsets,
-      masks: Uint32Array.from(terms, (term) => maskOf(term, 1)),
+      masks: this.#masksOf(sorted),
       postingOffsets: offsets,
       postings,
     });
   }
-}
 
-/** Offsets count UTF-16 units of the decoded text. */
-function packText(texts: readonly string[]): { bytes: Uint8Array; offsets: Uint32Array } {
-  const offsets = new Uint32Array(texts.length + 1);
-  for (let index = 0; index < texts.length; index++)
-    offsets[index + 1] = offsets[index]! + texts[index]!.length;
-  return { bytes: Buffer.from(texts.join('')), offsets };
-}
-
-function sortNames({ shown, numbers }: Names) {
-  const keys = [...numbers.keys()];
-  const rankOf = new Uint32Array(keys.length);
-  const names = keys.sort().map((key, rank) => {
-    const number = numbers.get(key)!;
-    rankOf[number] = rank;
-    return shown[number]!;
-  });
-  return { rankOf, text: packText(names) };
+  #masksOf(terms: Uint32Array): Uint32Array {
+    const { units, starts } = this.#terms.texts;
+    const masks = new Uint32Array(terms.length);
+    for (let rank = 0; rank < terms.length; rank++) {
+      const term = terms[rank]!;
+      masks[rank] = maskOfUnits(units, starts.values[term]! + 1, starts.values[term + 1]!);
+    }
+    return masks;
+  }
 }
 
 function reorder(order: Uint16Array, starts: Numbers, values: Numbers, rankOf: Uint32Array) {
@@ -307,36 +250,44 @@ function present(value: number): number {
 }
 
 /** The numbers of the movies, the highest id first. */
-function latestFirst(docs: readonly Doc[]): Uint16Array {
-  const numbers = Uint16Array.from(docs.keys());
+function latestFirst(ids: IdList): Uint16Array {
+  const numbers = new Uint16Array(ids.count);
+  for (let number = 0; number < ids.count; number++) numbers[number] = number;
   let isAscending = true;
-  for (let at = 1; isAscending && at < docs.length; at++) isAscending = docs[at - 1]!.id < docs[at]!.id;
+  for (let at = 1; isAscending && at < ids.count; at++) isAscending = ids.compare(at - 1, at) < 0;
   // As an import gives them.
   if (isAscending) return numbers.reverse();
-  return numbers.sort((a, b) => compareText(docs[b]!.id, docs[a]!.id));
+  return numbers.sort((a, b) => ids.compare(b, a));
 }
 
 /** More than there are movies, and a power of two. */
 const PLACES = 65_536;
 
 /**
- * The numbers by whole keys, the least first, and where those are equal as they were. Key and place make one number each:
- * sorting numbers is many times as fast as asking a function.
+ * The numbers by whole keys, the highest first, and where those are equal as they were. Key and place make one number
+ * each: sorting numbers is many times as fast as asking a function.
  */
-function sortByNumber(numbers: Uint16Array, keyOf: (number: number) => number): Uint16Array {
-  const keys = Float64Array.from(numbers, (number, place) => keyOf(number) * PLACES + place).sort();
-  return Uint16Array.from(keys, (key) => numbers[key - Math.floor(key / PLACES) * PLACES]!);
+function sortHighestFirst(numbers: Uint16Array, keyOf: (number: number) => number): Uint16Array {
+  const keys = new Float64Array(numbers.length);
+  for (let place = 0; place < keys.length; place++) keys[place] = place - keyOf(numbers[place]!) * PLACES;
+  keys.sort();
+  const sorted = new Uint16Array(numbers.length);
+  for (let at = 0; at < keys.length; at++) sorted[at] = numbers[keys[at]! & (PLACES - 1)]!;
+  return sorted;
 }
 
-/** The same by titles. No key has a character below the blank, so that the place behind it decides only between equals. */
-function sortByTitle(numbers: Uint16Array, docs: readonly Doc[]): Uint16Array {
-  const keys = Array.from(
-    numbers,
-    (number, place) => `${docs[number]!.titleKey}\0${String.fromCharCode(place)}`,
-  );
-  return Uint16Array.from(keys.sort(), (key) => numbers[key.charCodeAt(key.length - 1)]!);
+function mapNumbers(numbers: Uint16Array | Uint32Array, to: Uint16Array | Uint32Array): Uint16Array {
+  const mapped = new Uint16Array(numbers.length);
+  for (let at = 0; at < numbers.length; at++) mapped[at] = to[numbers[at]!]!;
+  return mapped;
 }
 
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+function pick<T extends Uint8Array | Uint16Array | Int16Array>(
+  order: Uint16Array,
+  values: Numbers,
+  picked: T,
+  base = 0,
+): T {
+  for (let at = 0; at < order.length; at++) picked[at] = values.values[order[at]!]! + base;
+  return picked;
 }

@@ -13,6 +13,13 @@ export function maskOf(text: string, from = 0): number {
   return mask >>> 0;
 }
 
+/** The same of a text that is no string. */
+export function maskOfUnits(units: Uint16Array, from: number, to: number): number {
+  let mask = 0;
+  for (let at = from; at < to; at++) mask |= 1 << (units[at]! & 31);
+  return mask >>> 0;
+}
+
 /** How many characters one of the words has and the other has not, at least. */
 export function maskDistance(a: number, b: number): number {
   let bits = a ^ b;
