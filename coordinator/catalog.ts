@@ -14,7 +14,12 @@ import type { IndexChange } from './catalog/index/catalog-index.ts';
 import { CatalogSearch } from './catalog/index/catalog-search.ts';
 import { IndexUpkeep } from './catalog/index/index-upkeep.ts';
 import { SegmentStore } from './catalog/index/segment-store.ts';
-import { COLLECT_EVERY_BYTES, MOVIE_READS_MAX, UPKEEP_INTERVAL_MS } from './catalog/limits.ts';
+import {
+  COLLECT_EVERY_BYTES,
+  IMPORT_COLLECT_EVERY_BYTES,
+  MOVIE_READS_MAX,
+  UPKEEP_INTERVAL_MS,
+} from './catalog/limits.ts';
 import { MovieCache } from './catalog/movie-cache.ts';
 import { MovieRepository } from './catalog/movie-repository.ts';
 import { createCatalogRoutes, createMovieRoute, describeMovie } from './catalog/routes.ts';
@@ -106,6 +111,7 @@ export async function openCatalog(stack: AsyncDisposableStack, parts: CatalogPar
       movies,
       cache,
       upkeep,
+      garbage: new YoungGarbage(IMPORT_COLLECT_EVERY_BYTES),
     }),
   );
   const cursors = new Cursors(deriveKey(config.CLUSTER_SECRET, 'catalog-cursors'));

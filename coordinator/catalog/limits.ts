@@ -96,6 +96,8 @@ export const IMPORT_RECORD_BYTES_MAX = 2 * 1024 * 1024;
 export const IMPORT_ROWS = 1000;
 /** Statements that an import may have on their way. */
 export const IMPORT_STATEMENTS_MAX = 2;
+/** What an import may have taken in or stored between two collections of the young generation. */
+export const IMPORT_COLLECT_EVERY_BYTES = 4 * 1024 * 1024;
 /** Bytes that the parsing thread may have before it. */
 export const IMPORT_BUFFER_BYTES = 4 * 1024 * 1024;
 export const IMPORT_PROBLEMS_MAX = 100;

@@ -12,7 +12,7 @@ export type CallName = keyof ImportCalls;
 
 /** To the thread. */
 export type ToThread =
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'end' }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown };
 

@@ -60,7 +60,6 @@ interface Batch {
 interface Parsed {
   readonly fields: MovieFields;
   readonly identity: string;
-  readonly element: JsonElement;
 }
 
 const GENRES_KNOWN_MAX = 100_000;
@@ -156,7 +155,7 @@ export class ImportPipeline {
       this.#note(element, 'duplicate', message, 'title', fields.title);
       return;
     }
-    this.#parsed.push({ fields, identity, element });
+    this.#parsed.push({ fields, identity });
   }
 
   #parse(element: JsonElement): { value: unknown } | undefined {

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { freeNow } from '../../../lib/bytes/free-now.ts';
 import { stepBack } from '../../../lib/lifecycle/thread-priority.ts';
 import { BACKGROUND_NICENESS } from '../limits.ts';
 import type { CallName, FromThread, ImportThreadData, ToThread } from './import-messages.ts';
@@ -43,8 +44,11 @@ port.on('message', (message: ToThread) => {
       break;
     case 'bytes':
       work = work.then(async () => {
-        await pipeline.push(message.bytes);
-        send({ kind: 'taken', bytes: message.bytes.length });
+        const { bytes } = message;
+        const { length } = bytes;
+        await pipeline.push(bytes);
+        freeNow(bytes);
+        send({ kind: 'taken', bytes: length });
       });
       break;
     case 'end':

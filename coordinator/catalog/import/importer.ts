@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { v7 as uuidv7 } from 'uuid';
+import { freeNow } from '../../../lib/bytes/free-now.ts';
+import type { YoungGarbage } from '../../../lib/bytes/young-garbage.ts';
 import { type Clock, repeat } from '../../../lib/clock/clock.ts';
 import { AppError } from '../../../lib/errors/app-error.ts';
 import type { Logger } from '../../../lib/logging/logger.ts';
@@ -27,6 +29,7 @@ import type { CallName, FromThread, ImportThreadData, ToThread } from './import-
 import type { ImportCalls, ImportOutcome } from './import-pipeline.ts';
 import type { ImportRepository } from './import-repository.ts';
 import { columnsOf, type MovieRow } from './movie-columns.ts';
+import type { MovieCopy } from './movie-copy.ts';
 
 export interface ImporterOptions {
   readonly database: Database;
@@ -41,6 +44,8 @@ export interface ImporterOptions {
   readonly announce: (transaction: Transaction, change: IndexChange) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of what comes in and goes to the database in buffers. */
+  readonly garbage: Pick<YoungGarbage, 'add'>;
 }
 
 type Mode = ImportReport['mode'];
@@ -212,7 +217,7 @@ class ImportRun {
     this.#calls = {
       nameGenres: (genres) => movies.nameGenres(database, genres),
       lookUp: (identities) => repository.lookUp(identities),
-      insert: (copy) => repository.insert(copy).catch(rethrow),
+      insert: (copy) => this.#insert(copy).catch(rethrow),
       update: (rows) => this.#update(rows),
       publish: (segment, lastId) => this.#publish(segment, lastId),
     };
@@ -271,8 +276,9 @@ class ImportRun {
   }
 
   async #pump(body: Readable, send: (message: ToThread) => void, credit: Credit): Promise<void> {
+    const { garbage } = this.#options;
     let total = 0;
-    const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer<ArrayBuffer>>;
     for (;;) {
       const { done, value } = await this.#next(chunks, credit);
       if (done) break;
@@ -281,13 +287,17 @@ class ImportRun {
         throw new AppError<ErrorCode>('body_too_large', `The limit is ${IMPORT_BYTES_MAX} bytes.`);
       }
       send({ kind: 'bytes', bytes: value });
+      garbage.add(value.length);
       await credit.take(value.length);
     }
     send({ kind: 'end' });
   }
 
   /** The next piece of the body; rejects when it ends early, stays away or the import has failed. */
-  async #next(chunks: AsyncIterator<Buffer>, credit: Credit): Promise<IteratorResult<Buffer>> {
+  async #next(
+    chunks: AsyncIterator<Buffer<ArrayBuffer>>,
+    credit: Credit,
+  ): Promise<IteratorResult<Buffer<ArrayBuffer>>> {
     const late = Promise.withResolvers<never>();
     const cancel = this.#options.clock.after(IMPORT_IDLE_TIMEOUT_MS, () =>
       late.reject(new AppError<ErrorCode>('request_timeout', 'The body stopped arriving.')),
@@ -312,6 +322,12 @@ class ImportRun {
     return await method(...args);
   }
 
+  async #insert(copy: MovieCopy): Promise<void> {
+    await this.#options.repository.insert(copy);
+    // Had it failed, a part might still be on its way.
+    freeNow(copy.bytes);
+  }
+
   async #update(rows: readonly MovieRow[]): Promise<number> {
     if (this.#mode === 'keep-going') return await updateMovies(this.#options, rows);
     const ids = rows.map(({ id }) => id);
@@ -321,9 +337,10 @@ class ImportRun {
   }
 
   async #publish(...[segment, lastId]: Parameters<ImportCalls['publish']>): Promise<void> {
-    const { database, store, index, repository, inTransaction, announce } = this.#options;
+    const { database, store, index, repository, garbage, inTransaction, announce } = this.#options;
     this.#lastId = lastId;
     const id = await store.insert(database, segment, { importId: this.#importId });
+    garbage.add(segment.docsPart.length + segment.termsPart.length);
     if (this.#mode === 'atomic') return;
     const change = await inTransaction(async (transaction) => {
       const change = { version: await store.lock(transaction) };

@@ -10,7 +10,10 @@ function cut(text: string, sizes: readonly number[] = [Number.POSITIVE_INFINITY]
   const bytes = Buffer.from(text);
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const size = Math.max(1, sizes[turn % sizes.length]!);
-    elements.push(bytes.subarray(at, at + size));
+    const piece = Buffer.from(bytes.subarray(at, at + size));
+    elements.push(piece);
+    // It is the caller's again.
+    piece.fill(0);
     at += size;
   }
   elements.end();

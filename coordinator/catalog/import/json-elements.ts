@@ -2,7 +2,7 @@ import { IMPORT_RECORD_BYTES_MAX } from '../limits.ts';
 
 /** One element of the array, or one line. */
 export interface JsonElement {
-  /** Undefined when it is longer than the limit. */
+  /** Undefined when it is longer than the limit. Valid while the callback runs that is given the element. */
   readonly bytes: Uint8Array | undefined;
   /** Where it begins, counted from 0. */
   readonly byte: number;
@@ -53,7 +53,7 @@ export class JsonElements {
     this.#onElement = onElement;
   }
 
-  /** Throws `JsonStructureError`. The bytes may be kept until the element that they belong to is complete. */
+  /** Throws `JsonStructureError`. The bytes are the caller's again when it returns. */
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
@@ -61,6 +61,9 @@ export class JsonElements {
       else if (this.#state === 'lines') at = this.#scanLine(bytes, at);
       else at = this.#between(bytes, at);
     }
+    // Of an element that goes on.
+    const last = this.#pieces.length - 1;
+    if (last >= 0) this.#pieces[last] = new Uint8Array(this.#pieces[last]!);
   }
 
   /** Throws `JsonStructureError` when the array is not complete. */
