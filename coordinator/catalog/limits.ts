@@ -71,8 +71,8 @@ export const MOVIE_READS_MAX = 4;
 export const CACHED_MOVIES_MAX = 50_000;
 export const CACHED_BYTES_MAX = 64 * 1024 * 1024;
 export const CACHED_ANSWERS_MAX = 2000;
-/** What may have come into these caches between two collections of the young generation: some milliseconds' worth. */
-export const COLLECT_EVERY_BYTES = 512 * 1024;
+/** What may have come into these caches between two collections of the young generation: each takes 2 ms then. */
+export const COLLECT_EVERY_BYTES = 128 * 1024;
 /** Whatever becomes of notifications, nothing older than this is served from memory. */
 export const STALE_MS_MAX = 30_000;
 /** How often the index is compared with the database's, should a notification have been lost. */
