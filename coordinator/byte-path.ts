@@ -49,7 +49,7 @@ export async function openBytePath(
     new ByteClient({
       clock,
       connectTimeoutMs: LIMITS.nodeConnectTimeoutMs,
-      idleTimeoutMs: config.READ_STALL_TIMEOUT,
+      idleTimeoutMs: LIMITS.nodeSilenceMaxMs,
       maxIdlePerHost: LIMITS.nodeConnectionsIdleMax,
       stageBytes: LIMITS.requestStageBytes,
     }),

@@ -19,6 +19,8 @@ export const LIMITS = {
   readLargeStagesMax: 64,
   /** The same for the answers of nodes that store and delete, which are a line of JSON. */
   requestStageBytes: 4096,
+  /** Of a node that stores: it says nothing meanwhile, and each copy has a limit of its own, which is shorter. */
+  nodeSilenceMaxMs: 300_000,
   /** How often every node is tried for one byte before a read fails. */
   readRoundsMax: 3,
   /**

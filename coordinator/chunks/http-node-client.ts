@@ -13,8 +13,6 @@ const PUT_LIMIT_BYTES = 256 * 1024;
 const SIGNATURE_LIFETIME_S = 300;
 const PROBLEM_LIMIT_BYTES = 16 * 1024;
 const DELETE_TIMEOUT_MS = 5000;
-/** A node says nothing while it fetches and writes a chunk; for how long it may, the caller's signal decides. */
-const STORE_SILENCE_MAX_MS = 300_000;
 /** What a node answers that could not fetch a chunk from this coordinator. */
 const SOURCE_FAILURES: ReadonlySet<string> = new Set(['source_failed', 'source_missing']);
 
@@ -22,7 +20,10 @@ export interface HttpNodeClientOptions {
   readonly clock: Clock;
   /** Reads chunk bytes. */
   readonly bytes: Pick<ByteClient, 'request'>;
-  /** Carries the requests that store and delete; its buffers may be small. */
+  /**
+   * Carries the requests that store and delete; its buffers may be small. A node says nothing while it fetches and writes a
+   * chunk: for how long it may, the signal decides.
+   */
   readonly requests: Pick<ByteClient, 'request'>;
   readonly signingKey: SigningKey;
 }
@@ -128,11 +129,12 @@ export class HttpNodeClient implements NodeClient {
     },
   ): Promise<{ status: number; code: string }> {
     try {
-      const { timeoutMs = STORE_SILENCE_MAX_MS, ...rest } = options;
+      const { timeoutMs, ...rest } = options;
       const url = `${node.url}${this.#sign(method, ref)}`;
       const response = await this.#options.requests.request({
         ...rest,
-        ...{ method, url, idleTimeoutMs: timeoutMs },
+        ...{ method, url },
+        ...(timeoutMs !== undefined && { idleTimeoutMs: timeoutMs }),
       });
       const { status } = response;
       if (status >= 300) return { status, code: codeOf(await response.text(PROBLEM_LIMIT_BYTES)) };
