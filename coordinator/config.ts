@@ -79,7 +79,7 @@ const environmentSchema = z.object({
   OUTBOX_PORT: wholeNumber(0, 65_535).default(0),
   UPLOAD_BUFFERS: sizeBytes()
     .refine((bytes) => bytes >= 2 * MIB && bytes <= 2048 * MIB, { message: 'must be from 2MiB to 2GiB' })
-    .default(64 * MIB),
+    .default(96 * MIB),
   CHUNK_SIZE: sizeBytes()
     .refine((bytes) => bytes >= MIB && bytes <= 8 * MIB && bytes % MIB === 0, {
       message: 'must be a whole number of MiB from 1 to 8',

@@ -13,10 +13,11 @@ export const LIMITS = {
   readStageBytes: 256 * 1024,
   /**
    * So many connections have a buffer of this size instead: the larger the pieces, the less each byte costs. An answer
-   * with 1 MiB of a chunk and its head is one read.
+   * with 1 MiB of a chunk and its head is one read. Slow readers hold theirs for long, so more of them would cost memory for
+   * little.
    */
   readLargeStageBytes: 1024 * 1024 + 4096,
-  readLargeStagesMax: 64,
+  readLargeStagesMax: 16,
   /** The same for the answers of nodes that store and delete, which are a line of JSON. */
   requestStageBytes: 4096,
   /** Of a node that stores: it says nothing meanwhile, and each copy has a limit of its own, which is shorter. */
