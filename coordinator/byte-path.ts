@@ -49,7 +49,7 @@ export async function openBytePath(
     new ByteClient({
       clock,
       connectTimeoutMs: LIMITS.nodeConnectTimeoutMs,
-      idleTimeoutMs: LIMITS.nodeSilenceMaxMs,
+      idleTimeoutMs: Math.max(LIMITS.nodeSilenceMaxMs, config.COPY_TIMEOUT),
       maxIdlePerHost: LIMITS.nodeConnectionsIdleMax,
       stageBytes: LIMITS.requestStageBytes,
     }),

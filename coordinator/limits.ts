@@ -20,7 +20,7 @@ export const LIMITS = {
   readLargeStagesMax: 16,
   /** The same for the answers of nodes that store and delete, which are a line of JSON. */
   requestStageBytes: 4096,
-  /** Of a node that stores: it says nothing meanwhile, and each copy has a limit of its own, which is shorter. */
+  /** Of a node that stores: it says nothing meanwhile, and each copy has a limit of its own. */
   nodeSilenceMaxMs: 300_000,
   /** How often every node is tried for one byte before a read fails. */
   readRoundsMax: 3,

@@ -134,6 +134,7 @@ describe('bodies', () => {
     [{ title: 'T', popularity: -1 }, 'popularity'],
     [{ title: 'T', year: 1999.5 }, 'year'],
     [{ title: 'T', poster: 'javascript:alert(1)' }, 'poster'],
+    [{ title: 'T', poster: 'http://x/\u0000' }, 'poster'],
     [{ title: 'T', genres: 'Drama' }, 'genres'],
     [{ title: 'T', videoId: '00000000-0000-7000-8000-000000000000' }, 'videoId'],
     [{ title: 'T', id: 'x' }, 'id'],

@@ -19,15 +19,14 @@ import {
 import { normalizeText } from './text.ts';
 
 const LINE_CONTROLS = /\p{Cc}/u;
+const NO_CONTROLS = 'control characters are not allowed';
 const TEXT_CONTROLS = /[^\P{Cc}\t\n\r]/u;
 
-const line = (lengthMax: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(lengthMax)
-    .refine((text) => text.isWellFormed() && !LINE_CONTROLS.test(text), 'control characters are not allowed');
+const line = (lengthMax: number) => z.string().trim().min(1).max(lengthMax).refine(isLine, NO_CONTROLS);
+
+function isLine(text: string): boolean {
+  return text.isWellFormed() && !LINE_CONTROLS.test(text);
+}
 
 /** Names without those that differ in case, accents and blanks only. */
 const names = (lengthMax: number, countMax: number) =>
@@ -61,11 +60,12 @@ const fields = {
     .trim()
     .min(1)
     .max(SYNOPSIS_LENGTH_MAX)
-    .refine((text) => text.isWellFormed() && !TEXT_CONTROLS.test(text), 'control characters are not allowed')
+    .refine((text) => text.isWellFormed() && !TEXT_CONTROLS.test(text), NO_CONTROLS)
     .nullable(),
   poster: z
     .url({ protocol: /^https?$/ })
     .max(POSTER_LENGTH_MAX)
+    .refine(isLine, NO_CONTROLS)
     .nullable(),
   /** A stored video. */
   videoId: z.uuid().toLowerCase().nullable(),

@@ -22,7 +22,7 @@ export interface HttpNodeClientOptions {
   readonly bytes: Pick<ByteClient, 'request'>;
   /**
    * Carries the requests that store and delete; its buffers may be small. A node says nothing while it fetches and writes a
-   * chunk: for how long it may, the signal decides.
+   * chunk, so the client has to allow a longer silence than the signals do that stores are given.
    */
   readonly requests: Pick<ByteClient, 'request'>;
   readonly signingKey: SigningKey;

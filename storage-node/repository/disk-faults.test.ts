@@ -323,3 +323,30 @@ it('serves others while many clients take nothing', async () => {
   }
   for (const client of stalled) client[Symbol.dispose]();
 });
+
+it('tells of a chunk that is set aside when it can be listed, not while it is on its way', async () => {
+  const moved: (() => void)[] = [];
+  const disk = faulty({
+    rename: async (...paths: Parameters<FileSystem['rename']>) => {
+      await new Promise<void>((resume) => moved.push(resume));
+      await nodeFileSystem.rename(...paths);
+    },
+  });
+  const repository = await openDiskRepository(await temporaryDirectory(), { fileSystem: disk.fileSystem });
+  const chunks = [CHUNK, { ...CHUNK, id: idOf(2) }];
+  for (const chunk of chunks) await repository.put(chunk);
+  disk.arm(true);
+  const before = repository.stats().lastQuarantinedAt;
+  const under = chunks.map(({ position, id }) => repository.quarantine(position, id, 'rot'));
+  await until(() => moved.length === 2);
+  expect(repository.stats()).toMatchObject({ quarantinedCount: 0, lastQuarantinedAt: before });
+  // The one that was begun last comes first.
+  moved[1]!();
+  await under[1];
+  const first = repository.stats().lastQuarantinedAt;
+  expect((await repository.listQuarantine({ limit: 10 })).chunks).toHaveLength(1);
+  moved[0]!();
+  await under[0];
+  expect(first).toBeGreaterThan(before ?? -1);
+  expect(repository.stats().lastQuarantinedAt).toBeGreaterThan(first!);
+});

@@ -34,7 +34,10 @@ export class Quarantine {
   /** By chunk name, the oldest first. */
   readonly #kept = new Map<string, Kept>();
   #chunkBytes = 0;
+  /** What `list` has. */
   #lastAt: number | null = null;
+  /** In a name, of a chunk that may still be on its way here. */
+  #lastGiven = -1;
 
   private constructor(directory: string, context: QuarantineContext) {
     this.#directory = directory;
@@ -56,6 +59,7 @@ export class Quarantine {
       const kept = quarantine.#kept.get(name) ?? { at, chunkBytes: 0, noteBytes: 0 };
       quarantine.#kept.set(name, kept);
       quarantine.#lastAt = at;
+      quarantine.#lastGiven = at;
       if (suffix === NOTE_SUFFIX) kept.noteBytes = sizeBytes;
       else kept.chunkBytes = sizeBytes;
       if (suffix !== NOTE_SUFFIX) quarantine.#chunkBytes += sizeBytes;
@@ -83,6 +87,8 @@ export class Quarantine {
     this.#count(kept, movedBytes ?? 0, 0);
     if (this.#kept.has(name)) await this.remove(position, id);
     this.#kept.set(name, kept);
+    // Not before: whoever sees the time and lists has to find the chunk. Another one, begun later, may have been quicker.
+    this.#lastAt = Math.max(at, (this.#lastAt ?? -1) + 1);
     try {
       if (entry?.inline) {
         await this.#writeFile(path, entry.inline);
@@ -159,8 +165,8 @@ export class Quarantine {
 
   /** No two are the same, however many chunks are set aside in one millisecond. */
   #nextTime(): number {
-    this.#lastAt = Math.max(this.#context.clock.nowMs(), (this.#lastAt ?? -1) + 1);
-    return this.#lastAt;
+    this.#lastGiven = Math.max(this.#context.clock.nowMs(), this.#lastGiven + 1);
+    return this.#lastGiven;
   }
 
   #count(kept: Kept, chunkBytes: number, noteBytes: number): void {

@@ -29,7 +29,7 @@ function call<Result>(name: CallName, ...args: readonly unknown[]): Promise<Resu
 const remote: ImportCalls = {
   nameGenres: (genres) => call('nameGenres', genres),
   lookUp: (identities) => call('lookUp', identities),
-  insert: (columns) => call('insert', columns),
+  insert: (copy) => call('insert', copy),
   update: (rows) => call('update', rows),
   publish: (segment, lastId) => call('publish', segment, lastId),
 };

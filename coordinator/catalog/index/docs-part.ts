@@ -13,7 +13,7 @@ const SCORE_BONUS = 0.3;
 export const TITLE_KEY_LENGTH = 200;
 
 /** By what titles are in order. */
-export function toTitleKey(title: string): string {
+function toTitleKey(title: string): string {
   return normalizeText(title).slice(0, TITLE_KEY_LENGTH);
 }
 
