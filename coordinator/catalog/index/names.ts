@@ -1,4 +1,4 @@
-import { Numbers } from './numbers.ts';
+import { NumberLists, Numbers } from './numbers.ts';
 import { invertOrder, sortTexts } from './sort-texts.ts';
 import type { TermReader } from './term-reader.ts';
 import type { Field } from './terms-part.ts';
@@ -7,9 +7,8 @@ import { type PackedTexts, Texts } from './texts.ts';
 
 /** Names that were seen, by how they are compared; each keeps the form that it had first. */
 export class Names {
-  /** The terms of each, and where they begin. */
-  readonly termsOf = new Numbers();
-  readonly termsStart = new Numbers();
+  /** The terms of each. */
+  readonly termsOf = new NumberLists();
   readonly #field: Field;
   readonly #reader: TermReader;
   readonly #terms: TextTable;
@@ -25,7 +24,6 @@ export class Names {
     this.#field = field;
     this.#reader = reader;
     this.#terms = terms;
-    this.termsStart.push(0);
   }
 
   get count(): number {
@@ -53,7 +51,7 @@ export class Names {
     for (let index = 0; index < reader.count; index++) {
       this.termsOf.push(this.#terms.add(reader.units, reader.starts[index]!, reader.ends[index]!));
     }
-    this.termsStart.push(this.termsOf.length);
+    this.termsOf.endList();
     return number;
   }
 }

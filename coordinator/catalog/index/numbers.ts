@@ -12,3 +12,23 @@ export class Numbers {
     this.values[this.length++] = value;
   }
 }
+
+/** Lists of numbers, one behind the other. */
+export class NumberLists {
+  readonly numbers = new Numbers();
+  /** Where each list begins, and where the last one ends. */
+  readonly starts = new Numbers();
+
+  constructor() {
+    this.starts.push(0);
+  }
+
+  /** To the list that has begun. */
+  push(number: number): void {
+    this.numbers.push(number);
+  }
+
+  endList(): void {
+    this.starts.push(this.numbers.length);
+  }
+}

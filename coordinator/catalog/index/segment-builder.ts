@@ -3,7 +3,7 @@ import type { IndexedMovie } from '../movie.ts';
 import { NO_NUMBER, NO_YEAR, TITLE_KEY_LENGTH } from './docs-part.ts';
 import { IdList } from './id-list.ts';
 import { Names } from './names.ts';
-import { Numbers } from './numbers.ts';
+import { NumberLists, Numbers } from './numbers.ts';
 import { packSections } from './sections.ts';
 import { invertOrder, sortTexts } from './sort-texts.ts';
 import { maskOfUnits } from './spelling.ts';
@@ -46,13 +46,10 @@ export class SegmentBuilder {
   readonly #reader = new TermReader();
   readonly #genres = new Names(FIELDS.genre, this.#reader, this.#terms);
   readonly #directors = new Names(FIELDS.person, this.#reader, this.#terms);
-  // What each movie has, one after the other, and where that begins.
-  readonly #termsOf = new Numbers();
-  readonly #termsStart = new Numbers();
-  readonly #genresOf = new Numbers();
-  readonly #genresStart = new Numbers();
-  readonly #directorsOf = new Numbers();
-  readonly #directorsStart = new Numbers();
+  // Of each movie.
+  readonly #termsOf = new NumberLists();
+  readonly #genresOf = new NumberLists();
+  readonly #directorsOf = new NumberLists();
   #textLength = 0;
 
   get docs(): number {
@@ -65,14 +62,12 @@ export class SegmentBuilder {
   }
 
   add(movie: IndexedMovie): void {
-    this.#termsStart.push(this.#termsOf.length);
-    this.#genresStart.push(this.#genresOf.length);
-    this.#directorsStart.push(this.#directorsOf.length);
     this.#addTitle(movie.title);
     if (movie.originalTitle !== null) this.#addTerms(movie.originalTitle, FIELDS.title);
     this.#addNames(movie.directors, this.#directors, this.#directorsOf);
     this.#addNames(movie.genres, this.#genres, this.#genresOf);
     if (movie.synopsis !== null) this.#addTerms(movie.synopsis, FIELDS.synopsis);
+    for (const lists of [this.#termsOf, this.#genresOf, this.#directorsOf]) lists.endList();
     this.#textLength += movie.title.length + (movie.synopsis?.length ?? 0);
     this.#scores.push(hundredths(movie.score));
     this.#popularities.push(hundredths(movie.popularity));
@@ -81,9 +76,6 @@ export class SegmentBuilder {
   }
 
   finish(): BuiltSegment {
-    this.#termsStart.push(this.#termsOf.length);
-    this.#genresStart.push(this.#genresOf.length);
-    this.#directorsStart.push(this.#directorsOf.length);
     // Numbers are given in order of popularity, so that the first ones of any list are the most popular.
     const latest = latestFirst(this.#ids);
     const order = sortHighestFirst(latest, (number) => present(this.#popularities.values[number]!));
@@ -93,11 +85,11 @@ export class SegmentBuilder {
 
   #addTitle(title: string): void {
     this.#titles.push(title);
-    const termsBefore = this.#termsOf.length;
+    const termsBefore = this.#termsOf.numbers.length;
     this.#addTerms(title, FIELDS.title);
     const { normal, normalLength } = this.#reader;
     this.#titleKeys.pushUnits(normal, 0, Math.min(normalLength, TITLE_KEY_LENGTH));
-    this.#titleWords.push(Math.min(this.#termsOf.length - termsBefore, 255));
+    this.#titleWords.push(Math.min(this.#termsOf.numbers.length - termsBefore, 255));
   }
 
   #addTerms(text: string, field: Field): void {
@@ -108,12 +100,13 @@ export class SegmentBuilder {
     }
   }
 
-  #addNames(added: readonly string[], names: Names, namesOf: Numbers): void {
+  #addNames(added: readonly string[], names: Names, namesOf: NumberLists): void {
     for (const name of added) {
       const number = names.know(name);
       namesOf.push(number);
-      const to = names.termsStart.values[number + 1]!;
-      for (let at = names.termsStart.values[number]!; at < to; at++) this.#addTerm(names.termsOf.values[at]!);
+      const { numbers: terms, starts } = names.termsOf;
+      const to = starts.values[number + 1]!;
+      for (let at = starts.values[number]!; at < to; at++) this.#addTerm(terms.values[at]!);
     }
   }
 
@@ -134,8 +127,8 @@ export class SegmentBuilder {
     const titles = this.#titles.pack(order);
     const directors = this.#directors.pack();
     const genres = this.#genres.pack();
-    const directorsOf = reorder(order, this.#directorsStart, this.#directorsOf, directors.rankOf);
-    const genresOf = reorder(order, this.#genresStart, this.#genresOf, genres.rankOf);
+    const directorsOf = reorder(order, this.#directorsOf, directors.rankOf);
+    const genresOf = reorder(order, this.#genresOf, genres.rankOf);
     const docsOf = invert(directorsOf, this.#directors.count);
     const byTitle = sortTexts(this.#titleKeys, latest);
     return packSections({
@@ -173,9 +166,9 @@ export class SegmentBuilder {
   #packTerms(order: Uint16Array): Uint8Array {
     // Fields in the order of their letters, words in the order of their code units.
     const sorted = sortTexts(this.#terms.texts);
-    const starts = this.#termsStart.values;
-    const termsOf = this.#termsOf.values;
-    const count = this.#termsOf.length;
+    const starts = this.#termsOf.starts.values;
+    const termsOf = this.#termsOf.numbers.values;
+    const count = this.#termsOf.numbers.length;
     // How many movies each term has, and then where the next one of them goes.
     const next = new Uint32Array(sorted.length);
     for (let at = 0; at < count; at++) next[termsOf[at]!]! += 1;
@@ -213,14 +206,15 @@ export class SegmentBuilder {
   }
 }
 
-function reorder(order: Uint16Array, starts: Numbers, values: Numbers, rankOf: Uint32Array) {
+/** The lists of the movies in this order, of the ranks of what they have. */
+function reorder(order: Uint16Array, { numbers, starts }: NumberLists, rankOf: Uint32Array) {
   const newStarts = new Uint32Array(order.length + 1);
-  const newValues = new Uint32Array(values.length);
+  const newValues = new Uint32Array(numbers.length);
   let at = 0;
   for (let ordinal = 0; ordinal < order.length; ordinal++) {
     const number = order[ordinal]!;
     for (let from = starts.values[number]!; from < starts.values[number + 1]!; from++) {
-      newValues[at++] = rankOf[values.values[from]!]!;
+      newValues[at++] = rankOf[numbers.values[from]!]!;
     }
     newStarts[ordinal + 1] = at;
   }
