@@ -1,4 +1,4 @@
-import type { Client, ClientBase, Connection, Submittable } from 'pg';
+import type { ClientBase, Connection, Submittable } from 'pg';
 
 const [COPY_DATA, COPY_DONE] = ['d'.charCodeAt(0), 'c'.charCodeAt(0)] as const;
 const LENGTH_BYTES = 4;
@@ -8,7 +8,7 @@ export type CopyIn = (statement: string, rows: Uint8Array) => Promise<void>;
 
 /** Resolves when the rows are stored. Rejects as a statement does, and the client takes the next one. */
 export async function copyInWith(
-  client: ClientBase | Client,
+  client: ClientBase,
   ...[statement, rows]: Parameters<CopyIn>
 ): Promise<void> {
   const copy = new PipelinedCopy(statement, rows);

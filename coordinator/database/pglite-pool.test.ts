@@ -23,6 +23,8 @@ afterEach(() => rm(dataDir, { recursive: true, force: true }));
 const rowOf = (name: string) => ({ name, holder: 'test', expires_at: new Date() });
 const insert = ({ kysely }: Pick<DatabaseHandle, 'kysely'>, name: string) =>
   kysely.insertInto('leases').values(rowOf(name)).execute();
+const copyIn = (handle: DatabaseHandle, name: string) =>
+  handle.copyIn('copy leases (name, holder, expires_at) from stdin', Buffer.from(`${name}\ttest\tnow\n`));
 const namesIn = async ({ kysely }: DatabaseHandle) =>
   (await kysely.selectFrom('leases').select('name').orderBy('name').execute()).map(({ name }) => name);
 
@@ -171,6 +173,7 @@ describe('when its process ends', () => {
       await writeFile(path.join(dataDir, failure), '');
 
       const refused = await Promise.allSettled([
+        copyIn(handle, 'copied'),
         kysely.transaction().execute((transaction) => insert({ kysely: transaction }, 'lost')),
         kysely.transaction().execute((transaction) => insert({ kysely: transaction }, 'queued')),
         ...Array.from({ length: 5 }, () => namesIn(handle)),
@@ -188,6 +191,8 @@ describe('when its process ends', () => {
       expect(names).toEqual(expect.arrayContaining(['acknowledged', 'afterwards']));
       expect(names).not.toContain('queued');
       expect(names).not.toContain('too early');
+      await copyIn(handle, 'copied afterwards');
+      expect(await namesIn(handle)).toContain('copied afterwards');
       await notifications.publish('test', 'heard again');
       await expect.poll(() => heard).toEqual(['heard again']);
     },

@@ -80,14 +80,15 @@ export class PglitePool implements PostgresPool, AsyncDisposable {
     return new Turn(session, turn.resolve);
   }
 
-  readonly copyIn: CopyIn = async (...copy) => {
+  /** See `CopyIn`. */
+  async copyIn(...copy: Parameters<CopyIn>): Promise<void> {
     const turn = await this.#takeTurn();
     try {
       await turn.copyIn(...copy);
     } finally {
       turn.release();
     }
-  };
+  }
 
   /** Resolves when messages of the channel arrive. */
   async listen(channel: string): Promise<void> {

@@ -48,6 +48,8 @@ it('scrubs when it is told to, and says what it found', async () => {
   const stats = nodeStatsSchema.parse(await (await node.request('GET', '/stats')).json());
   expect(stats.scrub).toEqual({ state: 'idle', lastFinishedAt: done.lastFinishedAt, foundCorrupt: 1 });
   expect(stats).toMatchObject({ quarantinedCount: 1, chunkCount: 4, lostCount: 0 });
+  const { quarantinedAt } = (await repository.listQuarantine({ limit: 1 })).chunks[0]!;
+  expect(stats.lastQuarantinedAt).toBe(new Date(quarantinedAt).toISOString());
   await node.request('POST', SCRUB_TARGET, { body: JSON.stringify({ action: 'pause' }) });
   expect((await status(node)).state).toBe('paused');
 });

@@ -101,8 +101,7 @@ export class SimulatedProcess {
           notifications.subscribe(channel, (payload) => this.#hear(() => listener(payload))),
         onGap: (listener) => notifications.onGap(listener),
       },
-      // Nothing that is simulated copies rows.
-      copyIn: handle.copyIn,
+      copyIn: () => Promise.reject(new Error('nothing that is simulated copies rows')),
       [Symbol.asyncDispose]: async () => {},
     };
   }
